@@ -1,0 +1,134 @@
+"""Where a command that calls the API gets what it needs: the shared options and an open client."""
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
+
+import typer
+
+from nexus.cli.credentials import Wish, find_credentials
+from nexus.cli.errors import BadUsage
+from nexus.cli.output import Output
+
+if TYPE_CHECKING:
+    from nexus.cli.client import Client
+
+P = ParamSpec("P")
+DEFAULT_URL = "http://localhost:3000"
+_PANEL = "Connection"
+
+UrlOption = Annotated[
+    str,
+    typer.Option("--url", envvar="NEXUS_URL", help="Where Nexus is.", rich_help_panel=_PANEL),
+]
+ClientIdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--client-id",
+        envvar="NEXUS_ADMIN_CLIENT_ID",
+        help="Whose credentials to use.",
+        rich_help_panel=_PANEL,
+    ),
+]
+ClientSecretOption = Annotated[
+    str | None,
+    typer.Option(
+        "--client-secret",
+        envvar="NEXUS_ADMIN_CLIENT_SECRET",
+        help="Its secret; better given in the environment.",
+        show_envvar=True,
+        rich_help_panel=_PANEL,
+    ),
+]
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        envvar="NEXUS_DATA_DIR",
+        help="The folder of a local Nexus, whose admin credentials are used without others.",
+        rich_help_panel=_PANEL,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most.")]
+
+_SHARED: dict[str, tuple[Any, Any]] = {
+    "json": (JsonOption, False),
+    "url": (UrlOption, DEFAULT_URL),
+    "client_id": (ClientIdOption, None),
+    "client_secret": (ClientSecretOption, None),
+    "data_dir": (DataDirOption, None),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What a command works with: Nexus on one side, the user on the other."""
+
+    nexus: "Client"
+    out: Output
+
+
+def default_data_dir() -> Path:
+    """Return the folder that ``nexus serve`` uses unless told otherwise."""
+    from nexus.settings import Settings
+
+    default = Settings.model_fields["data_dir"].default
+    return Path(default)
+
+
+def make_wish(
+    url: str, client_id: str | None, client_secret: str | None, data_dir: Path | None
+) -> Wish:
+    """Return what the shared options say."""
+    return Wish(
+        url=url,
+        client_id=client_id,
+        client_secret=client_secret,
+        data_dir=data_dir or default_data_dir(),
+        data_dir_is_given=data_dir is not None,
+    )
+
+
+def calls_api(command: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
+    """Give a command the shared options, and a session made of them as its first argument."""
+
+    @functools.wraps(command)
+    def run(*args: Any, json: bool, **options: Any) -> None:
+        from nexus.cli.client import Client, open_http
+
+        connection = {name: options.pop(name) for name in _SHARED if name != "json"}
+        wish = make_wish(**connection)
+        http = open_http(wish.url)
+        with Client(http, find_credentials(wish)) as nexus:
+            command(Session(nexus=nexus, out=Output(json=json)), *args, **options)
+
+    parameters = [*list(inspect.signature(command).parameters.values())[1:], *_shared_parameters()]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _shared_parameters() -> list[inspect.Parameter]:
+    return [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
+        for name, (kind, default) in _SHARED.items()
+    ]
+
+
+def text_or_stdin(text: str) -> str:
+    """Return ``text``, or all of standard input for ``-``.
+
+    Raises:
+        BadUsage: standard input is not UTF-8 text.
+    """
+    if text != "-":
+        return text
+    try:
+        return sys.stdin.read().rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise BadUsage("standard input is not UTF-8 text") from error

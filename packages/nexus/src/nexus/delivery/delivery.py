@@ -1,0 +1,58 @@
+"""Where the senders of one node live together and are stopped together."""
+
+import asyncio
+
+from nexus.delivery.caretaker import Caretaker
+from nexus.delivery.dispatcher import Dispatcher
+from nexus.delivery.hub import Hub
+from nexus.delivery.outlet import Outlet
+from nexus.delivery.session import LiveSession
+from nexus.services import sessions
+from nexus.services.installation import epoch_of
+from nexus.services.platform import Platform
+from nexus.services.sessions import SessionRef
+from nexus.store import Tx
+from oblivion.protocol import EventType, ServerDrainingPayload
+
+RECONNECT_AFTER_MS = 1_000
+
+
+class Delivery:
+    """Owns the live sessions, the dispatcher and the caretaker of this node."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._hub = Hub()
+        self._dispatcher = Dispatcher(platform, self._hub)
+        self._caretaker = Caretaker(platform, self._hub)
+        self.draining = False
+
+    async def run(self) -> None:
+        """Dispatch and take care until cancelled; if either fails, both stop loudly."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._dispatcher.run())
+            group.create_task(self._caretaker.run())
+
+    async def open(self, agent_id: str, outlet: Outlet) -> LiveSession:
+        """Make a session for a connection that was let in."""
+        store = self._platform.store
+        ref, epoch = await store.write(_open, agent_id, self._platform.node_id)
+        session = LiveSession(self._platform, ref, outlet, epoch)
+        self._hub.add(session)
+        return session
+
+    async def close(self, session: LiveSession, reason: str) -> None:
+        """Note that a connection is gone; its agent's leases go on for now."""
+        self._hub.remove(session)
+        await self._platform.store.write(sessions.close_session, session.ref, reason)
+
+    async def drain(self) -> None:
+        """Take no new agents and tell the connected ones when to come back."""
+        self.draining = True
+        payload = ServerDrainingPayload(reconnect_after_ms=RECONNECT_AFTER_MS)
+        for session in self._hub:
+            await session.hint(EventType.SERVER_DRAINING, payload)
+
+
+def _open(tx: Tx, agent_id: str, node_id: str) -> tuple[SessionRef, str]:
+    return sessions.open_session(tx, agent_id, node_id), epoch_of(tx)

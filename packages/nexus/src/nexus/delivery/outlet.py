@@ -1,0 +1,24 @@
+"""Where the seam to a connection lives: what delivery may ask of whatever transport there is."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+
+class OutletClosed(Exception):
+    """The connection is gone, or was cut because its agent does not read."""
+
+
+class Outlet(Protocol):
+    """One open connection to an agent; bounded, in order, at most once."""
+
+    async def send(self, type_: str, message: Mapping[str, Any]) -> None:
+        """Write one message.
+
+        Raises:
+            OutletClosed: it was not written, and nothing will be any more.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the connection; closing twice is no error."""
+        ...

@@ -1,0 +1,115 @@
+"""Where the error tree of Nexus lives; the edges map it to problem details and to acks.
+
+::
+
+    NexusError
+    ├── Unauthenticated       401  no, wrong or expired credentials
+    ├── Forbidden             403  known, but not allowed
+    ├── NotFound              404  absent, or another tenant's
+    ├── Conflict              409  the state has moved on
+    │   ├── AlreadyClaimed         somebody else holds the task
+    │   ├── InvalidTransition      the task cannot go there from where it is
+    │   ├── LeaseLost              the attempt is over; a newer one may run
+    │   ├── NoFreeSlot             the agent already holds all it may
+    │   └── NotReady               the session has not sent ``agent_ready``
+    ├── Invalid               422  the request itself is wrong; ``problems`` say where
+    └── Unavailable           503  try again later
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from oblivion.protocol import ErrorCode
+
+
+class NexusError(Exception):
+    """A refusal with a stable ``code``, an HTTP ``status`` and a message that says what to change."""
+
+    code: ClassVar[str] = ErrorCode.INTERNAL
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class Unauthenticated(NexusError):
+    """The credentials are missing, wrong or expired."""
+
+    code = ErrorCode.UNAUTHORIZED
+    status = 401
+
+
+class Forbidden(NexusError):
+    """The caller is known but may not do this."""
+
+    code = ErrorCode.FORBIDDEN
+    status = 403
+
+
+class NotFound(NexusError):
+    """The thing does not exist for this caller."""
+
+    code = ErrorCode.NOT_FOUND
+    status = 404
+
+
+class Conflict(NexusError):
+    """The state does not allow it (any more)."""
+
+    code = ErrorCode.CONFLICT
+    status = 409
+
+
+class AlreadyClaimed(Conflict):
+    """Somebody else holds the task, or it has ended."""
+
+    code = ErrorCode.ALREADY_CLAIMED
+
+
+class InvalidTransition(Conflict):
+    """The task cannot go there from where it is."""
+
+    code = ErrorCode.INVALID_TRANSITION
+
+
+class LeaseLost(Conflict):
+    """The attempt that this write belongs to is over."""
+
+    code = ErrorCode.LEASE_LOST
+
+
+class NoFreeSlot(Conflict):
+    """The agent already holds as many tasks as it said it can."""
+
+    code = ErrorCode.NO_FREE_SLOT
+
+
+class NotReady(Conflict):
+    """The session has not announced itself with ``agent_ready``."""
+
+    code = ErrorCode.NOT_READY
+
+
+class Invalid(NexusError):
+    """The request itself is wrong; ``problems`` are pairs of a JSON Pointer and what to change."""
+
+    code = ErrorCode.INVALID_PAYLOAD
+    status = 422
+
+    def __init__(self, message: str, problems: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
+
+
+class Unavailable(NexusError):
+    """Nexus cannot do this right now; the same request may succeed in ``retry_after`` seconds."""
+
+    code = ErrorCode.UNAVAILABLE
+    status = 503
+    retryable = True
+
+    def __init__(self, message: str, retry_after: int = 2) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

@@ -1,0 +1,135 @@
+"""Where each call of an agent is translated into a command and its answer."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nexus.domain.errors import Conflict, NotFound
+from nexus.domain.limits import Limits
+from nexus.services import (
+    attempts,
+    calls,
+    events,
+    handover,
+    leases,
+    sessions,
+    threads,
+    tools,
+    views,
+)
+from nexus.services.sessions import SessionRef
+from nexus.store import Tx
+from oblivion.protocol import (
+    Acknowledged,
+    AgentReady,
+    AgentReadyAck,
+    AgentStatus,
+    ClaimResult,
+    ClaimTask,
+    EventAck,
+    EventType,
+    HeartbeatCall,
+    HeartbeatPayload,
+    PostMessage,
+    StatusUpdate,
+    TaskUpdate,
+    ToolRequest,
+    WireModel,
+    wrap,
+)
+
+Answer = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """Who calls, under which envelope id, and what the parts have agreed on."""
+
+    ref: SessionRef
+    call_id: str | None
+    limits: Limits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A call's payload and what it does; the answer of a kept one is stored under its id."""
+
+    payload: type[WireModel]
+    act: Callable[[Tx, Context, Any], Answer]
+    kept: bool = True
+
+
+def carry_out(tx: Tx, call: Call, context: Context, payload: WireModel) -> Answer:
+    """Carry out a call once, however often it is sent."""
+    if not call.kept:
+        return call.act(tx, context, payload)
+    return calls.once(
+        tx, context.ref.agent_id, context.call_id, lambda tx: call.act(tx, context, payload)
+    )
+
+
+def _agent_ready(tx: Tx, context: Context, wish: AgentReady) -> Answer:
+    ack: AgentReadyAck = handover.agent_ready(tx, context.ref, wish, context.limits)
+    return ack.to_wire()
+
+
+def _heartbeat(tx: Tx, context: Context, wish: HeartbeatCall) -> Answer:
+    handover.heartbeat(tx, context.ref, wish.active, context.limits)
+    now = views.moment(tx.now)
+    return wrap(EventType.HEARTBEAT, HeartbeatPayload(pong=True, server_time=now), now)
+
+
+def _status_update(tx: Tx, context: Context, wish: StatusUpdate) -> Answer:
+    sessions.set_status(tx, context.ref, wish.status, wish.message)
+    if wish.status is AgentStatus.WORKING and wish.task_id is not None:
+        attempts.start(tx, context.ref.agent_id, wish.task_id)
+    return Acknowledged().to_wire()
+
+
+def _claim_task(tx: Tx, context: Context, wish: ClaimTask) -> Answer:
+    session = sessions.require_ready(tx, context.ref)
+    try:
+        result = leases.claim(
+            tx,
+            context.ref.agent_id,
+            wish.task_id,
+            max_concurrency=session["max_concurrency"],
+            lease_ms=context.limits.lease_ms,
+        )
+    except (Conflict, NotFound) as refusal:
+        result = ClaimResult(task_id=wish.task_id, success=False, error=refusal.message)
+    return result.to_wire()
+
+
+def _task_update(tx: Tx, context: Context, wish: TaskUpdate) -> Answer:
+    sessions.require_ready(tx, context.ref)
+    return attempts.update(tx, context.ref.agent_id, wish).to_wire()
+
+
+def _post_message(tx: Tx, context: Context, wish: PostMessage) -> Answer:
+    sessions.require_ready(tx, context.ref)
+    return threads.post_as_agent(tx, context.ref.agent_id, wish).to_wire()
+
+
+def _tool_request(tx: Tx, context: Context, wish: ToolRequest) -> Answer:
+    session = sessions.require_ready(tx, context.ref)
+    if session["acks"]:
+        return tools.request(tx, context.ref, wish).to_wire()
+    return wrap(EventType.TOOL_RESULT, tools.run(tx, context.ref, wish), views.moment(tx.now))
+
+
+def _event_ack(tx: Tx, context: Context, wish: EventAck) -> Answer:
+    events.acknowledge(tx, context.ref.agent_id, wish.seqs)
+    return Acknowledged().to_wire()
+
+
+CALLS = {
+    EventType.AGENT_READY: Call(payload=AgentReady, act=_agent_ready, kept=False),
+    EventType.HEARTBEAT: Call(payload=HeartbeatCall, act=_heartbeat, kept=False),
+    EventType.STATUS_UPDATE: Call(payload=StatusUpdate, act=_status_update, kept=False),
+    EventType.CLAIM_TASK: Call(payload=ClaimTask, act=_claim_task),
+    EventType.TASK_UPDATE: Call(payload=TaskUpdate, act=_task_update),
+    EventType.POST_MESSAGE: Call(payload=PostMessage, act=_post_message),
+    EventType.TOOL_REQUEST: Call(payload=ToolRequest, act=_tool_request),
+    EventType.EVENT_ACK: Call(payload=EventAck, act=_event_ack, kept=False),
+}

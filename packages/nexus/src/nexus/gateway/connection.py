@@ -1,0 +1,88 @@
+"""Where one agent's connection lives: calls come in, answers go back, nothing unexpected gets out."""
+
+import logging
+from typing import Any
+
+from pydantic import ValidationError
+
+from nexus.delivery import LiveSession
+from nexus.domain.errors import Invalid, NexusError
+from nexus.gateway.calls import CALLS, Answer, Call, Context, carry_out
+from nexus.services.platform import Platform
+from oblivion.protocol import (
+    PROTOCOL_VERSION,
+    AgentReady,
+    CallError,
+    Envelope,
+    ErrorCode,
+    EventAck,
+    EventType,
+    GapPayload,
+    WireModel,
+)
+
+_log = logging.getLogger("nexus.gateway")
+
+
+class Connection:
+    """Translates between one socket and one live session."""
+
+    def __init__(self, platform: Platform, session: LiveSession) -> None:
+        self.session = session
+        self._platform = platform
+
+    async def call(self, type_: str, data: Any) -> Answer:
+        """Carry out one call and return its acknowledgement; a refusal is an answer too."""
+        self.session.heard()
+        try:
+            return await self._call(type_, data)
+        except NexusError as refusal:
+            return _refused(refusal.code, refusal.message, retryable=refusal.retryable)
+        except Exception:
+            _log.exception("call_failed type=%s agent_id=%s", type_, self.session.ref.agent_id)
+            return _refused(ErrorCode.INTERNAL, "Nexus failed; this is its fault", retryable=True)
+
+    async def _call(self, type_: str, data: Any) -> Answer:
+        call = CALLS.get(type_)  # type: ignore[call-overload]  # a StrEnum key equals its value
+        if call is None:
+            return _refused(ErrorCode.UNKNOWN_EVENT, f"there is no call {type_!r}")
+        envelope = _parse(Envelope, data)
+        payload = _parse(call.payload, envelope.payload)
+        return await self._carry_out(type_, call, envelope, payload)
+
+    async def _carry_out(
+        self, type_: str, call: Call, envelope: Envelope, payload: WireModel
+    ) -> Answer:
+        if isinstance(payload, AgentReady) and payload.protocol != PROTOCOL_VERSION:
+            return _refused(
+                ErrorCode.PROTOCOL_UNSUPPORTED,
+                f"this Nexus speaks protocol {PROTOCOL_VERSION}, not {payload.protocol}",
+            )
+        context = Context(ref=self.session.ref, call_id=envelope.id, limits=self._platform.limits)
+        answer = await self._platform.store.write(carry_out, call, context, payload)
+        if isinstance(payload, AgentReady):
+            await self._begin(payload, answer)
+        elif isinstance(payload, EventAck):
+            self.session.acknowledged(payload.seqs)
+        return answer
+
+    async def _begin(self, ready: AgentReady, answer: Answer) -> None:
+        if ready.epoch is not None and not answer["resumed"]:
+            gap = GapPayload(epoch=answer["epoch"], from_seq=1, to_seq=answer["headSeq"])
+            await self.session.hint(EventType.GAP, gap)
+        self.session.begin(acks=ready.acks)
+
+
+def _parse(model: type[WireModel], data: Any) -> Any:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        details = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'payload'}: {problem['msg']}"
+            for problem in error.errors(include_url=False, include_input=False)[:5]
+        )
+        raise Invalid(f"the payload is not valid: {details}") from error
+
+
+def _refused(code: str, message: str, *, retryable: bool = False) -> Answer:
+    return {"error": CallError(code=code, message=message, retryable=retryable).to_wire()}

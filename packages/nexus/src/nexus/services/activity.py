@@ -1,0 +1,52 @@
+"""Where it is recorded what happened, for people: the feed of the Observer and of ``nexus tail``."""
+
+from typing import Any
+
+from nexus.store.schema import activity
+from nexus.store.tx import Row, Tx
+
+
+def topic(tenant_id: str) -> str:
+    """Return the topic that is woken when something happened in a tenant."""
+    return f"activity:{tenant_id}"
+
+
+def record(
+    tx: Tx,
+    tenant_id: str,
+    type_: str,
+    *,
+    agent_id: str | None = None,
+    task: Row | None = None,
+    **data: Any,
+) -> None:
+    """Add one entry to the feed; ``task`` gives its ids and title."""
+    if task is not None:
+        data["title"] = task["title"]
+    tx.insert(
+        activity,
+        {
+            "tenant_id": tenant_id,
+            "at": tx.now,
+            "type": type_,
+            "agent_id": agent_id,
+            "project_id": task["project_id"] if task else None,
+            "task_id": task["id"] if task else None,
+            "data": data,
+        },
+    )
+    tx.wake(topic(tenant_id))
+
+
+def newest(tx: Tx, tenant_id: str, *, limit: int, before: int | None = None) -> list[Row]:
+    """Return entries, newest first; ``before`` continues below an entry's id."""
+    query = activity.select().where(activity.c.tenant_id == tenant_id)
+    if before is not None:
+        query = query.where(activity.c.id < before)
+    return list(tx.rows(query.order_by(activity.c.id.desc()).limit(limit)))
+
+
+def since(tx: Tx, tenant_id: str, *, after: int, limit: int) -> list[Row]:
+    """Return entries that came after the entry with id ``after``, oldest first."""
+    query = activity.select().where(activity.c.tenant_id == tenant_id, activity.c.id > after)
+    return list(tx.rows(query.order_by(activity.c.id).limit(limit)))

@@ -1,0 +1,256 @@
+"""Where agents are made, shown, changed, woken and disconnected by people."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import sqlalchemy as sa
+from pydantic import Field, SecretStr, StringConstraints
+
+from nexus.domain.errors import Conflict, NotFound
+from nexus.domain.principal import Principal, Role
+from nexus.services import activity, events, groups, leases, sessions, tasks, views
+from nexus.services.command import Capabilities, ClientId, Command, Line, Text
+from nexus.services.resources import Agent
+from nexus.store import schema
+from nexus.store.ids import new_id
+from nexus.store.schema import agents, clients, group_members
+from nexus.store.tx import Row, Tx
+from oblivion.protocol import (
+    HELD_STATUSES,
+    ApprovalStatus,
+    ConnectionStatus,
+    EventType,
+    WakeUpPayload,
+)
+
+WakeReason = Annotated[str, StringConstraints(pattern="^(mention|scheduled|manual|retry)$")]
+
+
+class CreateAgent(Command):
+    """A new agent, approved at once; without a secret Nexus makes one."""
+
+    name: Line
+    client_id: ClientId
+    client_secret: SecretStr | None = Field(default=None, min_length=8, max_length=256)
+    description: Text = ""
+    email: Line | None = None
+    capabilities: Capabilities = Field(default_factory=list)
+    group_ids: list[str] = Field(default_factory=list, max_length=64)
+
+
+class EditAgent(Command):
+    """What may change of an agent."""
+
+    name: Line | None = None
+    description: Text | None = None
+    email: Line | None = None
+    capabilities: Capabilities | None = None
+
+
+class Wake(Command):
+    """A call for an agent's attention."""
+
+    task_id: str | None = None
+    reason: WakeReason = "manual"
+    message: Text | None = None
+
+
+def by_id(tx: Tx, agent_id: str) -> Row:
+    """Return an agent whatever its tenant; for callers that already know it may be seen."""
+    agent = tx.one(agents.select().where(agents.c.id == agent_id))
+    if agent is None:
+        raise NotFound(f"there is no agent {agent_id}")
+    return agent
+
+
+def row(tx: Tx, tenant_id: str, agent_id: str) -> Row:
+    """Return one of the tenant's agents, by id or client id.
+
+    Raises:
+        NotFound: there is none.
+    """
+    named = (agents.c.id == agent_id) | (agents.c.client_id == agent_id)
+    agent = tx.one(agents.select().where(agents.c.tenant_id == tenant_id, named).limit(1))
+    if agent is None:
+        raise NotFound(f"there is no agent {agent_id}")
+    return agent
+
+
+def create(tx: Tx, caller: Principal, wish: CreateAgent, secret_hash: str) -> Agent:
+    """Make an agent and its client in the groups it is to join.
+
+    Raises:
+        Conflict: the client id is taken.
+        NotFound: one of the groups does not exist.
+    """
+    if tx.one(clients.select().where(clients.c.client_id == wish.client_id)) is not None:
+        raise Conflict(f"the client id {wish.client_id!r} is taken; choose another one")
+    agent_id = new_id()
+    profile = wish.model_dump(exclude={"client_secret", "group_ids"})
+    tx.insert(
+        agents,
+        {
+            **profile,
+            "id": agent_id,
+            "tenant_id": caller.tenant_id,
+            "approval_status": ApprovalStatus.APPROVED,
+            "created_at": tx.now,
+            "updated_at": tx.now,
+        },
+    )
+    tx.insert(
+        clients,
+        {
+            "client_id": wish.client_id,
+            "tenant_id": caller.tenant_id,
+            "role": Role.AGENT,
+            "agent_id": agent_id,
+            "secret_hash": secret_hash,
+            "created_at": tx.now,
+        },
+    )
+    for group_id in wish.group_ids:
+        groups.join(tx, groups.row(tx, caller.tenant_id, group_id)["id"], agent_id)
+    activity.record(
+        tx,
+        caller.tenant_id,
+        "agent_created",
+        agent_id=agent_id,
+        name=wish.name,
+        by=caller.client_id,
+    )
+    return show(tx, caller.tenant_id, agent_id)
+
+
+def show(tx: Tx, tenant_id: str, agent_id: str) -> Agent:
+    """Return an agent with its connection, its groups and what it holds."""
+    return present(tx, [row(tx, tenant_id, agent_id)])[0]
+
+
+def list_all(tx: Tx, tenant_id: str, *, limit: int, cursor: str | None) -> Sequence[Row]:
+    """Return the tenant's agents, oldest first; one more than ``limit`` when there are more."""
+    query = agents.select().where(agents.c.tenant_id == tenant_id)
+    if cursor is not None:
+        query = query.where(agents.c.id > cursor)
+    return tx.rows(query.order_by(agents.c.id).limit(limit + 1))
+
+
+def present(tx: Tx, rows: Sequence[Row]) -> list[Agent]:
+    """Return agents as HTTP shows them."""
+    ids = [agent["id"] for agent in rows]
+    live = {
+        session["agent_id"]: session
+        for session in tx.rows(schema.sessions.select().where(schema.sessions.c.agent_id.in_(ids)))
+    }
+    teams = _collect(
+        tx.rows(group_members.select().where(group_members.c.agent_id.in_(ids))),
+        "agent_id",
+        "group_id",
+    )
+    held = _collect(
+        tx.rows(
+            schema.tasks.select().where(
+                schema.tasks.c.holder_agent_id.in_(ids), schema.tasks.c.status.in_(HELD_STATUSES)
+            )
+        ),
+        "holder_agent_id",
+        "id",
+    )
+    return [
+        _view(agent, live.get(agent["id"]), teams.get(agent["id"], []), held.get(agent["id"], []))
+        for agent in rows
+    ]
+
+
+def _collect(rows: Sequence[Row], key: str, value: str) -> dict[str, list[str]]:
+    collected: dict[str, list[str]] = {}
+    for found in rows:
+        collected.setdefault(found[key], []).append(found[value])
+    return collected
+
+
+def _view(agent: Row, session: Row | None, group_ids: list[str], task_ids: list[str]) -> Agent:
+    connected = session is not None and session["closed_at"] is None
+    return Agent(
+        id=agent["id"],
+        client_id=agent["client_id"],
+        name=agent["name"],
+        description=agent["description"],
+        email=agent["email"],
+        capabilities=sorted(
+            {*agent["capabilities"], *(session["capabilities"] if session else ())}
+        ),
+        group_ids=group_ids,
+        approval_status=agent["approval_status"],
+        is_connected=connected,
+        connection_status=_connection_status(session) if connected else ConnectionStatus.OFFLINE,
+        status_message=session["status_message"] if session else None,
+        last_seen_at=views.moment_or_none(session["last_seen_at"]) if session else None,
+        version=session["version"] if session else None,
+        max_concurrency=session["max_concurrency"] if session else None,
+        current_task_ids=task_ids,
+        created_at=views.moment(agent["created_at"]),
+        updated_at=views.moment(agent["updated_at"]),
+    )
+
+
+def _connection_status(session: Row | None) -> ConnectionStatus:
+    status = session["status"] if session is not None else None
+    return ConnectionStatus.CONNECTED if status is None else ConnectionStatus(status)
+
+
+def edit(tx: Tx, caller: Principal, agent_id: str, wish: EditAgent) -> Agent:
+    """Change an agent's profile."""
+    agent = row(tx, caller.tenant_id, agent_id)
+    values = {**wish.changes(), "updated_at": tx.now}
+    tx.change(agents.update().where(agents.c.id == agent["id"]).values(values))
+    tx.wake(leases.DISPATCH)
+    return show(tx, caller.tenant_id, agent["id"])
+
+
+def wake(tx: Tx, caller: Principal, agent_id: str, wish: Wake) -> None:
+    """Send the agent a durable ``wake_up``.
+
+    Raises:
+        NotFound: no such agent or task.
+    """
+    agent = row(tx, caller.tenant_id, agent_id)
+    if wish.task_id is not None:
+        tasks.find(tx, caller, wish.task_id)
+    payload = WakeUpPayload(
+        reason=wish.reason,
+        task_id=wish.task_id,
+        triggered_by=caller.client_id,
+        message=wish.message,
+    )
+    events.tell(tx, agent["id"], EventType.WAKE_UP, payload, task_id=wish.task_id)
+    activity.record(
+        tx,
+        caller.tenant_id,
+        "agent_woken",
+        agent_id=agent["id"],
+        reason=wish.reason,
+        by=caller.client_id,
+    )
+
+
+def disconnect(tx: Tx, caller: Principal, agent_id: str) -> bool:
+    """End the agent's session, if it has one; it may connect again."""
+    agent = row(tx, caller.tenant_id, agent_id)
+    session = sessions.current(tx, agent["id"])
+    if session is None or session["closed_at"] is not None:
+        return False
+    ref = sessions.SessionRef(agent_id=agent["id"], session_id=session["id"])
+    return sessions.close_session(tx, ref, f"disconnected by {caller.client_id}")
+
+
+def counts(tx: Tx, tenant_id: str) -> tuple[int, int]:
+    """Return how many agents the tenant has, and how many are connected."""
+    mine = agents.c.tenant_id == tenant_id
+    total = tx.scalar(sa.select(sa.func.count()).select_from(agents).where(mine))
+    online = tx.scalar(
+        sa.select(sa.func.count())
+        .select_from(agents.join(schema.sessions))
+        .where(mine, schema.sessions.c.closed_at.is_(None))
+    )
+    return total, online

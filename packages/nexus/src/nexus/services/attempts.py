@@ -1,0 +1,220 @@
+"""Where an attempt at a task goes on and ends: by its agent, by its lease, by its deadline."""
+
+import random
+from typing import Any
+
+from nexus.domain.backoff import retry_delay_ms
+from nexus.domain.errors import LeaseLost
+from nexus.domain.tasks import AttemptEnd, check_holder_move, end_attempt
+from nexus.services import activity, events, leases, sessions, views
+from nexus.store.schema import tasks
+from nexus.store.tx import Row, Tx
+from oblivion.protocol import (
+    FINAL_STATUSES,
+    HELD_STATUSES,
+    CancelReason,
+    EventType,
+    TaskCancelledPayload,
+    TaskPosition,
+    TaskStatus,
+    TaskUpdate,
+    TaskUpdateAck,
+)
+
+_LET_GO = {"lease_expires_at": None, "deadline_at": None}
+_NOUNS = {
+    TaskStatus.TODO: "task_released",
+    TaskStatus.IN_PROGRESS: "task_started",
+    TaskStatus.BLOCKED_ON_HUMAN: "task_blocked",
+    TaskStatus.DONE: "task_done",
+}
+
+
+def move(tx: Tx, task: Row, values: dict[str, Any]) -> Row:
+    """Change a task that is still as it was read, and return it as it is now.
+
+    Raises:
+        LeaseLost: the attempt ended in between.
+    """
+    changed = tx.change(
+        tasks.update()
+        .where(
+            tasks.c.id == task["id"],
+            tasks.c.attempt == task["attempt"],
+            tasks.c.status == task["status"],
+        )
+        .values(updated_at=tx.now, **values)
+    )
+    if not changed:
+        raise LeaseLost(f"task {task['id']} has moved on from attempt {task['attempt']}")
+    return views.task_row(tx, task["id"])
+
+
+def free_slot(tx: Tx, task: Row) -> None:
+    """Note that the holder of ``task`` has let go of it, and have the next task looked for."""
+    if task["holder_agent_id"] is not None:
+        sessions.mark_idle(tx, task["holder_agent_id"])
+    tx.wake(leases.DISPATCH)
+
+
+def require_lease(tx: Tx, agent_id: str, task_id: str, attempt: int) -> Row:
+    """Return the task if the agent holds exactly this attempt of it.
+
+    Raises:
+        NotFound: there is no such task.
+        LeaseLost: the attempt is over, or was never this agent's.
+    """
+    task = views.task_row(tx, task_id)
+    held = (
+        task["holder_agent_id"] == agent_id
+        and task["attempt"] == attempt
+        and task["status"] in HELD_STATUSES
+    )
+    if not held:
+        raise LeaseLost(
+            f"attempt {attempt} of task {task_id} is over: the task is {task['status']} "
+            f"in attempt {task['attempt']}"
+        )
+    return task
+
+
+def update(tx: Tx, agent_id: str, wish: TaskUpdate) -> TaskUpdateAck:
+    """Carry out what the holder of a task says about it.
+
+    Raises:
+        LeaseLost: the attempt is over.
+        InvalidTransition: the task cannot go there.
+    """
+    task = require_lease(tx, agent_id, wish.task_id, wish.attempt)
+    check_holder_move(TaskStatus(task["status"]), wish.status)
+    if wish.status is TaskStatus.FAILED:
+        after = fail(tx, task, wish.error or wish.message or "the agent gave no reason")
+    elif wish.status in {TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED_ON_HUMAN}:
+        after = _go_on(tx, task, wish)
+    else:
+        after = _let_go(tx, task, wish)
+    return TaskUpdateAck(
+        task=TaskPosition(id=after["id"], status=after["status"], attempt=wish.attempt)
+    )
+
+
+def _go_on(tx: Tx, task: Row, wish: TaskUpdate) -> Row:
+    values: dict[str, Any] = {"status": wish.status}
+    if wish.progress is not None:
+        values["progress"] = wish.progress
+    after = move(tx, task, values)
+    started = task["status"] != wish.status
+    activity.record(
+        tx,
+        task["tenant_id"],
+        _NOUNS[wish.status] if started else "task_progress",
+        agent_id=task["holder_agent_id"],
+        task=task,
+        progress=wish.progress,
+        message=wish.message,
+    )
+    return after
+
+
+def _let_go(tx: Tx, task: Row, wish: TaskUpdate) -> Row:
+    values: dict[str, Any] = {"status": wish.status, **_LET_GO}
+    if wish.status is TaskStatus.DONE:
+        values |= {"result": wish.result, "error": None, "progress": 1.0, "finished_at": tx.now}
+    else:
+        values |= {"holder_agent_id": None, "claimed_at": None, "not_before": tx.now}
+    after = move(tx, task, values)
+    activity.record(
+        tx,
+        task["tenant_id"],
+        _NOUNS[wish.status],
+        agent_id=task["holder_agent_id"],
+        task=task,
+        message=wish.message,
+    )
+    free_slot(tx, task)
+    return after
+
+
+def start(tx: Tx, agent_id: str, task_id: str) -> None:
+    """Move a task that the agent has claimed to IN_PROGRESS; pass over any other."""
+    task = tx.one(
+        views.select_tasks().where(
+            tasks.c.id == task_id, leases.held_by(agent_id), tasks.c.status == TaskStatus.CLAIMED
+        )
+    )
+    if task is not None:
+        resume(tx, task)
+
+
+def resume(tx: Tx, task: Row) -> None:
+    """Move a held task to IN_PROGRESS: it begins, or a person answered what it was blocked on."""
+    wish = TaskUpdate(task_id=task["id"], attempt=task["attempt"], status=TaskStatus.IN_PROGRESS)
+    _go_on(tx, task, wish)
+
+
+def fail(tx: Tx, task: Row, error: str) -> Row:
+    """End the attempt with ``error``; the task is tried again after a pause, or has failed."""
+    delay = retry_delay_ms(task["attempts_used"], random.random())  # noqa: S311 - jitter
+    return _end(tx, task, error, delay)
+
+
+def _end(tx: Tx, task: Row, error: str, delay_ms: int) -> Row:
+    end = end_attempt(
+        attempts_used=task["attempts_used"],
+        max_attempts=task["max_attempts"],
+        retry_delay_ms=delay_ms,
+    )
+    after = move(tx, task, {"status": end.status, "error": error, **_LET_GO, **_after_end(tx, end)})
+    failed = end.status in FINAL_STATUSES
+    activity.record(
+        tx,
+        task["tenant_id"],
+        "task_failed" if failed else "task_retrying",
+        agent_id=task["holder_agent_id"],
+        task=task,
+        error=error,
+        attempt=task["attempt"],
+    )
+    free_slot(tx, task)
+    return after
+
+
+def _after_end(tx: Tx, end: AttemptEnd) -> dict[str, Any]:
+    if end.status in FINAL_STATUSES:
+        return {"attempts_used": end.attempts_used, "finished_at": tx.now}
+    return {
+        "attempts_used": end.attempts_used,
+        "holder_agent_id": None,
+        "claimed_at": None,
+        "not_before": tx.now + end.retry_delay_ms,
+    }
+
+
+def tell_cancelled(tx: Tx, task: Row, reason: CancelReason) -> None:
+    """Tell the holder of ``task`` that it holds it no more."""
+    payload = TaskCancelledPayload(task_id=task["id"], attempt=task["attempt"], reason=reason)
+    events.tell(tx, task["holder_agent_id"], EventType.TASK_CANCELLED, payload, task_id=task["id"])
+
+
+def lose(tx: Tx, task: Row, error: str) -> None:
+    """Take a lost agent's lease away; the task goes to another one at once."""
+    _end(tx, task, error, 0)
+    tell_cancelled(tx, task, CancelReason.LEASE_LOST)
+
+
+def orphan(tx: Tx, task: Row) -> None:
+    """End an attempt whose process is gone; the agent's new process knows nothing of it."""
+    _end(tx, task, "the agent was restarted while it held the task", 0)
+
+
+def expire(tx: Tx, limit: int = 100) -> int:
+    """End the attempts whose lease or deadline has passed; return how many."""
+    held = views.select_tasks().where(tasks.c.status.in_(HELD_STATUSES)).limit(limit)
+    lost = tx.rows(held.where(tasks.c.lease_expires_at <= tx.now))
+    for task in lost:
+        lose(tx, task, "the agent was lost: its lease ran out")
+    late = tx.rows(held.where(tasks.c.deadline_at <= tx.now))
+    for task in late:
+        fail(tx, task, f"the attempt took longer than {task['timeout_seconds']} s")
+        tell_cancelled(tx, task, CancelReason.DEADLINE)
+    return len(lost) + len(late)

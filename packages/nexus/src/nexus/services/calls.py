@@ -1,0 +1,32 @@
+"""Where a call that was sent twice is answered once: by the id of its envelope."""
+
+from collections.abc import Callable
+from typing import Any
+
+from nexus.store.schema import call_answers
+from nexus.store.tx import Tx
+
+Answer = dict[str, Any]
+
+
+def once(tx: Tx, agent_id: str, call_id: str | None, act: Callable[[Tx], Answer]) -> Answer:
+    """Return what ``act`` answers, or what it answered when this call came before.
+
+    The answer is stored in the transaction of the effect: either both are there or neither is.
+    """
+    if call_id is None:
+        return act(tx)
+    stored = tx.one(
+        call_answers.select().where(
+            call_answers.c.agent_id == agent_id, call_answers.c.call_id == call_id
+        )
+    )
+    if stored is not None:
+        answer: Answer = stored["answer"]
+        return answer
+    answer = act(tx)
+    tx.insert(
+        call_answers,
+        {"agent_id": agent_id, "call_id": call_id, "answer": answer, "created_at": tx.now},
+    )
+    return answer

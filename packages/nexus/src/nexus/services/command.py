@@ -1,0 +1,58 @@
+"""Where the habits of commands live: camelCase JSON, nothing unknown, no text a database refuses."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+MAX_TEXT = 100_000
+
+
+def _no_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("must not contain NUL characters")
+    return text
+
+
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_no_nul)]
+"""Free text of at most 100,000 characters."""
+
+Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=500, strip_whitespace=True),
+    AfterValidator(_no_nul),
+]
+"""A name or title: 1 to 500 characters."""
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+"""Lower-case letters, digits and single dashes."""
+
+Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)]
+"""What follows the ``@`` in a description: letters, digits, ``-`` and ``_``."""
+
+ClientId = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)
+]
+"""Letters, digits, ``.``, ``_`` and ``-``, starting with a letter or digit."""
+
+Capability = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.:/+-]*$", max_length=64)]
+"""What an agent can do, one word, e.g. ``python`` or ``code-review``."""
+
+Capabilities = Annotated[list[Capability], Field(max_length=64)]
+Metadata = Annotated[dict[str, Any], Field(max_length=64)]
+
+
+class Command(BaseModel):
+    """A wish to change something; a field that does not exist is refused, not ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+    )
+
+    def changes(self) -> dict[str, Any]:
+        """Return the fields that the caller did set, by column name."""
+        return self.model_dump(exclude_unset=True)

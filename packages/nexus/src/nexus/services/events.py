@@ -1,0 +1,88 @@
+"""Where an agent's events are written, read and acknowledged: numbered per agent, without holes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from nexus.store.ids import new_id
+from nexus.store.schema import agent_events, agents
+from nexus.store.tx import Row, Tx
+from oblivion.protocol import EventType, WireModel
+
+
+def topic(agent_id: str) -> str:
+    """Return the topic that is woken when an agent has new events."""
+    return f"agent:{agent_id}"
+
+
+def tell(
+    tx: Tx, agent_id: str, type_: EventType, payload: WireModel, *, task_id: str | None = None
+) -> int:
+    """Store one durable event for an agent and return its ``seq``.
+
+    The number comes from the agent's own row in the same transaction, so that a command that
+    fails leaves no hole.
+    """
+    seq: int = tx.connection.execute(
+        agents.update()
+        .where(agents.c.id == agent_id)
+        .values(event_seq=agents.c.event_seq + 1)
+        .returning(agents.c.event_seq)
+    ).scalar_one()
+    event: dict[str, Any] = {
+        "agent_id": agent_id,
+        "seq": seq,
+        "id": new_id(),
+        "type": type_,
+        "task_id": task_id,
+        "payload": payload.to_wire(),
+        "created_at": tx.now,
+    }
+    tx.insert(agent_events, event)
+    tx.wake(topic(agent_id))
+    return seq
+
+
+def pending(tx: Tx, agent_id: str, *, after: int, limit: int) -> Sequence[Row]:
+    """Return unacknowledged events with a ``seq`` above ``after``, in order."""
+    return tx.rows(
+        agent_events.select()
+        .where(
+            agent_events.c.agent_id == agent_id,
+            agent_events.c.seq > after,
+            agent_events.c.acked_at.is_(None),
+        )
+        .order_by(agent_events.c.seq)
+        .limit(limit)
+    )
+
+
+def acknowledge(tx: Tx, agent_id: str, seqs: Sequence[int]) -> int:
+    """Mark events as handled; unknown and already acknowledged ones are passed over."""
+    return tx.change(
+        agent_events.update()
+        .where(
+            agent_events.c.agent_id == agent_id,
+            agent_events.c.seq.in_(seqs),
+            agent_events.c.acked_at.is_(None),
+        )
+        .values(acked_at=tx.now)
+    )
+
+
+def head(tx: Tx, agent_id: str) -> int:
+    """Return the number of the agent's newest event; 0 when it has none."""
+    return tx.scalar(sa.select(agents.c.event_seq).where(agents.c.id == agent_id)) or 0
+
+
+def undelivered_assignments(tx: Tx, agent_id: str) -> set[str]:
+    """Return the ids of tasks whose ``task_assigned`` the agent has not acknowledged."""
+    rows = tx.rows(
+        sa.select(agent_events.c.task_id).where(
+            agent_events.c.agent_id == agent_id,
+            agent_events.c.type == EventType.TASK_ASSIGNED,
+            agent_events.c.acked_at.is_(None),
+        )
+    )
+    return {row["task_id"] for row in rows}

@@ -1,0 +1,69 @@
+"""Where an installation begins: its epoch, its first tenant, its first admin."""
+
+from nexus.domain.principal import Role
+from nexus.services import sessions
+from nexus.store.ids import new_id
+from nexus.store.schema import clients, meta, tenants
+from nexus.store.tx import Row, Tx
+
+DEFAULT_TENANT = "default"
+
+
+def bootstrap(tx: Tx) -> str:
+    """Make the tenant ``default`` and the epoch if they are missing; return the tenant's id."""
+    if _meta(tx, "epoch") is None:
+        tx.insert(meta, {"key": "epoch", "value": new_id()})
+    tenant = tx.one(tenants.select().where(tenants.c.slug == DEFAULT_TENANT))
+    if tenant is not None:
+        return str(tenant["id"])
+    tenant_id = new_id()
+    tx.insert(
+        tenants,
+        {"id": tenant_id, "slug": DEFAULT_TENANT, "name": "Default", "created_at": tx.now},
+    )
+    return tenant_id
+
+
+def admin_client(tx: Tx, tenant_id: str) -> Row | None:
+    """Return the tenant's first admin client, or None before there is one."""
+    return tx.one(
+        clients.select()
+        .where(clients.c.tenant_id == tenant_id, clients.c.role == Role.ADMIN)
+        .order_by(clients.c.created_at, clients.c.client_id)
+        .limit(1)
+    )
+
+
+def put_admin(tx: Tx, tenant_id: str, client_id: str, secret_hash: str) -> None:
+    """Make the admin client, or give an existing one this secret."""
+    changed = tx.change(
+        clients.update()
+        .where(clients.c.client_id == client_id, clients.c.role == Role.ADMIN)
+        .values(secret_hash=secret_hash)
+    )
+    if not changed:
+        tx.insert(
+            clients,
+            {
+                "client_id": client_id,
+                "tenant_id": tenant_id,
+                "role": Role.ADMIN,
+                "secret_hash": secret_hash,
+                "created_at": tx.now,
+            },
+        )
+
+
+def start_alone(tx: Tx) -> None:
+    """Close what a single node's earlier life left open."""
+    sessions.close_all(tx, "Nexus was restarted")
+
+
+def epoch_of(tx: Tx) -> str:
+    """Return the epoch: it changes when the history of events was reset, e.g. by a restore."""
+    return _meta(tx, "epoch") or ""
+
+
+def _meta(tx: Tx, key: str) -> str | None:
+    row = tx.one(meta.select().where(meta.c.key == key))
+    return None if row is None else str(row["value"])

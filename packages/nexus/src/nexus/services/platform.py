@@ -1,0 +1,22 @@
+"""Where the parts meet that every edge needs to carry out a command."""
+
+from dataclasses import dataclass, field
+
+from nexus.bus import Bus
+from nexus.domain.limits import Limits
+from nexus.services.tokens import Tokens
+from nexus.store.ids import new_id
+from nexus.store.unit_of_work import Clock, UnitOfWork
+
+
+@dataclass(frozen=True, kw_only=True)
+class Platform:
+    """The store, the bus and the keys of one running node; made once, by the composition root."""
+
+    store: UnitOfWork
+    bus: Bus
+    tokens: Tokens
+    pepper: bytes = field(repr=False)
+    clock: Clock
+    limits: Limits = field(default_factory=Limits)
+    node_id: str = field(default_factory=new_id)

@@ -1,0 +1,107 @@
+"""Where the values live that admins and viewers read: agents, groups, projects, counts."""
+
+from pydantic import Field
+
+from oblivion.protocol import ApprovalStatus, ConnectionStatus, DispatchPolicy, Timestamp, WireModel
+
+
+class Agent(WireModel):
+    """An identity with capabilities that is a member of groups."""
+
+    id: str
+    client_id: str
+    client_secret: str | None = None
+    """Only in the answer to its creation, and only when Nexus made the secret."""
+    name: str
+    description: str = ""
+    email: str | None = None
+    capabilities: list[str] = Field(default_factory=list)
+    group_ids: list[str] = Field(default_factory=list)
+    approval_status: ApprovalStatus
+    is_connected: bool = False
+    connection_status: ConnectionStatus = ConnectionStatus.OFFLINE
+    status_message: str | None = None
+    last_seen_at: Timestamp | None = None
+    version: str | None = None
+    max_concurrency: int | None = None
+    current_task_ids: list[str] = Field(default_factory=list)
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class Group(WireModel):
+    """A team of agents."""
+
+    id: str
+    name: str
+    slug: str
+    description: str = ""
+    archived_at: Timestamp | None = None
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class Member(WireModel):
+    """An agent's place in a group."""
+
+    agent_id: str
+    client_id: str
+    name: str
+    role: str = "member"
+    joined_at: Timestamp
+
+
+class Project(WireModel):
+    """A scope of work, with a tag and a dispatch policy."""
+
+    id: str
+    group_id: str
+    group_name: str = ""
+    name: str
+    slug: str
+    description: str = ""
+    oblivion_tag: str | None = None
+    dispatch_policy: DispatchPolicy
+    archived_at: Timestamp | None = None
+    created_at: Timestamp
+    updated_at: Timestamp
+
+
+class TaskCounts(WireModel):
+    """How many tasks stand where."""
+
+    todo: int = 0
+    claimed: int = 0
+    in_progress: int = 0
+    blocked: int = 0
+    done: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+
+class AgentCounts(WireModel):
+    """How many agents there are, and how many are connected."""
+
+    total: int = 0
+    online: int = 0
+
+
+class Stats(WireModel):
+    """A tenant at a glance."""
+
+    agents: AgentCounts
+    tasks: TaskCounts
+    groups: int = 0
+    projects: int = 0
+
+
+class Activity(WireModel):
+    """One thing that happened."""
+
+    id: int
+    at: Timestamp
+    type: str
+    agent_id: str | None = None
+    project_id: str | None = None
+    task_id: str | None = None
+    data: dict[str, object] = Field(default_factory=dict)

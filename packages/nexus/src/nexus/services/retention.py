@@ -1,0 +1,24 @@
+"""Where tables that grow with traffic get their bound."""
+
+from nexus.store.schema import activity, agent_events, call_answers, idempotency_keys
+from nexus.store.tx import Tx
+
+_DAY_MS = 24 * 3600 * 1000
+KEEP_EVENTS_MS = 7 * _DAY_MS
+KEEP_ANSWERS_MS = _DAY_MS
+KEEP_ACTIVITY_MS = 30 * _DAY_MS
+
+
+def prune(tx: Tx) -> int:
+    """Drop what is past its time and return how many rows went; unacknowledged events stay."""
+    return sum(
+        tx.change(statement)
+        for statement in (
+            agent_events.delete().where(agent_events.c.acked_at < tx.now - KEEP_EVENTS_MS),
+            call_answers.delete().where(call_answers.c.created_at < tx.now - KEEP_ANSWERS_MS),
+            idempotency_keys.delete().where(
+                idempotency_keys.c.created_at < tx.now - KEEP_ANSWERS_MS
+            ),
+            activity.delete().where(activity.c.at < tx.now - KEEP_ACTIVITY_MS),
+        )
+    )

@@ -1,0 +1,196 @@
+"""Where the sessions of agents live: opened, announced, kept alive, closed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from nexus.domain.errors import NotReady
+from nexus.services import activity
+from nexus.store.ids import new_id
+from nexus.store.schema import agents, sessions
+from nexus.store.tx import Row, Tx
+from oblivion.protocol import AgentReady, AgentStatus, ApprovalStatus
+
+
+def topic(agent_id: str) -> str:
+    """Return the topic that is woken when an agent's session was replaced or closed."""
+    return f"session:{agent_id}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionRef:
+    """Which session speaks: the agent's, and whether it is still the newest."""
+
+    agent_id: str
+    session_id: str
+
+
+def open_session(tx: Tx, agent_id: str, node_id: str) -> SessionRef:
+    """Make a new session the agent's only one; an older one finds itself superseded."""
+    session_id = new_id()
+    fresh = {
+        "id": session_id,
+        "node_id": node_id,
+        "connected_at": tx.now,
+        "last_seen_at": tx.now,
+        "closed_at": None,
+        "ready": False,
+        "accepts_tasks": False,
+        "status": None,
+        "status_message": None,
+        "idle_since": tx.now,
+    }
+    if not tx.change(sessions.update().where(sessions.c.agent_id == agent_id).values(fresh)):
+        tx.insert(sessions, {"agent_id": agent_id, "capabilities": [], **fresh})
+    tx.wake(topic(agent_id))
+    return SessionRef(agent_id=agent_id, session_id=session_id)
+
+
+def current(tx: Tx, agent_id: str) -> Row | None:
+    """Return the agent's newest session, open or closed."""
+    return tx.one(sessions.select().where(sessions.c.agent_id == agent_id))
+
+
+def require_open(tx: Tx, ref: SessionRef) -> Row:
+    """Return the session's row.
+
+    Raises:
+        NotReady: the session was closed or superseded.
+    """
+    row = current(tx, ref.agent_id)
+    if row is None or row["id"] != ref.session_id or row["closed_at"] is not None:
+        raise NotReady("this session has ended; connect again")
+    return row
+
+
+def require_ready(tx: Tx, ref: SessionRef) -> Row:
+    """Return the session's row once it has announced itself.
+
+    Raises:
+        NotReady: the session has not sent ``agent_ready``, or has ended.
+    """
+    row = require_open(tx, ref)
+    if not row["ready"]:
+        raise NotReady("send agent_ready first")
+    return row
+
+
+def announce(tx: Tx, ref: SessionRef, ready: AgentReady) -> Row:
+    """Store what the agent announced and return the session as it was before."""
+    before = require_open(tx, ref)
+    tx.change(
+        sessions.update()
+        .where(sessions.c.agent_id == ref.agent_id)
+        .values(
+            ready=True,
+            accepts_tasks=ready.accepts_tasks,
+            acks=ready.acks,
+            max_concurrency=ready.max_concurrency,
+            instance_id=ready.instance_id,
+            version=ready.version,
+            sdk=ready.sdk,
+            capabilities=list(ready.capabilities),
+            last_seen_at=tx.now,
+        )
+    )
+    if not before["ready"]:
+        agent = _agent(tx, ref.agent_id)
+        activity.record(tx, agent["tenant_id"], "agent_connected", agent_id=ref.agent_id)
+    return before
+
+
+def _agent(tx: Tx, agent_id: str) -> Row:
+    row = tx.one(agents.select().where(agents.c.id == agent_id))
+    if row is None:
+        raise NotReady("this agent no longer exists")
+    return row
+
+
+def touch(tx: Tx, ref: SessionRef) -> Row:
+    """Note a sign of life."""
+    row = require_ready(tx, ref)
+    tx.change(
+        sessions.update().where(sessions.c.agent_id == ref.agent_id).values(last_seen_at=tx.now)
+    )
+    return row
+
+
+def set_status(tx: Tx, ref: SessionRef, status: AgentStatus, message: str | None) -> None:
+    """Store what the agent says about itself."""
+    before = require_ready(tx, ref)
+    tx.change(
+        sessions.update()
+        .where(sessions.c.agent_id == ref.agent_id)
+        .values(status=status, status_message=message, last_seen_at=tx.now)
+    )
+    if (before["status"], before["status_message"]) != (status, message):
+        agent = _agent(tx, ref.agent_id)
+        activity.record(
+            tx,
+            agent["tenant_id"],
+            "agent_status",
+            agent_id=ref.agent_id,
+            status=status,
+            message=message,
+        )
+
+
+def mark_idle(tx: Tx, agent_id: str) -> None:
+    """Note that the agent let go of a task just now."""
+    tx.change(sessions.update().where(sessions.c.agent_id == agent_id).values(idle_since=tx.now))
+
+
+def close_session(tx: Tx, ref: SessionRef, reason: str) -> bool:
+    """Close the session unless a newer one took its place; its leases go on for now."""
+    changed = tx.change(
+        sessions.update()
+        .where(
+            sessions.c.agent_id == ref.agent_id,
+            sessions.c.id == ref.session_id,
+            sessions.c.closed_at.is_(None),
+        )
+        .values(closed_at=tx.now, ready=False)
+    )
+    if changed:
+        agent = _agent(tx, ref.agent_id)
+        activity.record(
+            tx, agent["tenant_id"], "agent_disconnected", agent_id=ref.agent_id, reason=reason
+        )
+        tx.wake(topic(ref.agent_id))
+    return bool(changed)
+
+
+def close_silent(tx: Tx, offline_after_ms: int) -> list[str]:
+    """Close the sessions whose agents were not heard of for too long; return their agents' ids."""
+    silent = tx.rows(
+        sessions.select().where(
+            sessions.c.closed_at.is_(None), sessions.c.last_seen_at < tx.now - offline_after_ms
+        )
+    )
+    for row in silent:
+        ref = SessionRef(agent_id=row["agent_id"], session_id=row["id"])
+        close_session(tx, ref, "no heartbeat")
+    return [row["agent_id"] for row in silent]
+
+
+def close_all(tx: Tx, reason: str) -> None:
+    """Close every open session: what a single node does when it starts."""
+    for row in tx.rows(sessions.select().where(sessions.c.closed_at.is_(None))):
+        close_session(tx, SessionRef(agent_id=row["agent_id"], session_id=row["id"]), reason)
+
+
+def ready_sessions(tx: Tx, node_id: str) -> Sequence[Row]:
+    """Return this node's sessions that take tasks, of agents that may, with their agents' columns."""
+    return tx.rows(
+        sa.select(sessions, agents.c.capabilities.label("agent_capabilities"))
+        .join_from(sessions, agents)
+        .where(
+            sessions.c.node_id == node_id,
+            sessions.c.closed_at.is_(None),
+            sessions.c.ready,
+            sessions.c.accepts_tasks,
+            agents.c.approval_status == ApprovalStatus.APPROVED,
+            agents.c.disabled_at.is_(None),
+        )
+    )

@@ -1,0 +1,282 @@
+"""Where tasks are made, found, and moved by people."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import sqlalchemy as sa
+from pydantic import Field
+
+from nexus.domain.errors import Conflict, NotFound
+from nexus.domain.principal import Principal
+from nexus.domain.tasks import check_person_move
+from nexus.services import activity, attempts, leases, projects, views
+from nexus.services.command import Capabilities, Command, Line, Metadata, Text
+from nexus.store.ids import new_id
+from nexus.store.schema import group_members, tasks
+from nexus.store.tx import Row, Tx
+from oblivion.protocol import (
+    FINAL_STATUSES,
+    HELD_STATUSES,
+    CancelReason,
+    Task,
+    TaskStatus,
+    TaskSummary,
+    TaskUpdate,
+)
+
+Priority = Annotated[int, Field(ge=1, le=4)]
+"""1 urgent, 2 high, 3 normal, 4 low."""
+
+
+class CreateTask(Command):
+    """A new unit of work; ``timeout_seconds`` bounds each attempt."""
+
+    project_id: str
+    title: Line
+    description: Text = ""
+    priority: Priority = 3
+    required_capabilities: Capabilities = Field(default_factory=list)
+    max_attempts: int = Field(default=3, ge=1, le=100)
+    timeout_seconds: int | None = Field(default=None, ge=1, le=7 * 24 * 3600)
+    metadata: Metadata = Field(default_factory=dict)
+
+
+class EditTask(Command):
+    """What a person may change of a task that has not ended."""
+
+    title: Line | None = None
+    description: Text | None = None
+    priority: Priority | None = None
+    required_capabilities: Capabilities | None = None
+    max_attempts: int | None = Field(default=None, ge=1, le=100)
+    timeout_seconds: int | None = Field(default=None, ge=1, le=7 * 24 * 3600)
+    metadata: Metadata | None = None
+
+
+class Reason(Command):
+    """Why a person does something."""
+
+    reason: Text | None = None
+
+
+class SetStatus(Command):
+    """A move of a task over HTTP, by its holder or by an admin."""
+
+    status: TaskStatus
+    result: Any = None
+    error: Text | None = None
+    message: Text | None = None
+
+
+def create(tx: Tx, caller: Principal, wish: CreateTask) -> Task:
+    """Store a task; from then on it is never lost.
+
+    Raises:
+        NotFound: no such project in the caller's tenant.
+        Conflict: the project is archived.
+    """
+    project = projects.row(tx, caller.tenant_id, wish.project_id)
+    if project["archived_at"] is not None:
+        raise Conflict(f"project {project['name']} is archived; it takes no new tasks")
+    task_id = new_id()
+    tx.insert(
+        tasks,
+        {
+            **wish.model_dump(),
+            "id": task_id,
+            "tenant_id": caller.tenant_id,
+            "project_id": project["id"],
+            "group_id": project["group_id"],
+            "status": TaskStatus.TODO,
+            "not_before": tx.now,
+            "created_at": tx.now,
+            "updated_at": tx.now,
+        },
+    )
+    task = views.task_row(tx, task_id)
+    activity.record(tx, caller.tenant_id, "task_created", task=task, by=caller.client_id)
+    tx.wake(leases.DISPATCH)
+    return views.task(task)
+
+
+def find(tx: Tx, caller: Principal, task_id: str, *, by_source: bool = True) -> Row:
+    """Return a task that the caller may see, by its own id or the id its source gave it.
+
+    Raises:
+        NotFound: there is none; another tenant's or another group's tasks count as none.
+    """
+    names = tasks.c.id == task_id
+    if by_source:
+        names |= tasks.c.source_id == task_id
+    query = views.select_tasks().where(tasks.c.tenant_id == caller.tenant_id, names)
+    if caller.agent_id is not None:
+        query = query.where(tasks.c.group_id.in_(_groups_of(caller.agent_id)))
+    found = tx.rows(query.limit(2))
+    if not found:
+        raise NotFound(f"there is no task {task_id}")
+    own = [row for row in found if row["id"] == task_id]
+    return (own or list(found))[0]
+
+
+def _groups_of(agent_id: str) -> sa.Select[Any]:
+    return sa.select(group_members.c.group_id).where(group_members.c.agent_id == agent_id)
+
+
+def show(tx: Tx, caller: Principal, task_id: str, *, by_source: bool = True) -> Task:
+    """Return a task that the caller may see."""
+    return views.task(find(tx, caller, task_id, by_source=by_source))
+
+
+def available(tx: Tx, agent_id: str) -> list[TaskSummary]:
+    """Return what waits in the agent's groups, by priority, then age; at most 200."""
+    rows = tx.rows(
+        views.select_tasks()
+        .where(tasks.c.status == TaskStatus.TODO, tasks.c.group_id.in_(_groups_of(agent_id)))
+        .order_by(tasks.c.priority, tasks.c.created_at, tasks.c.id)
+        .limit(200)
+    )
+    return [views.summary(row) for row in rows]
+
+
+def claimed(tx: Tx, agent_id: str) -> list[TaskSummary]:
+    """Return the open tasks that the agent holds, by priority, then age."""
+    query = views.select_tasks().where(leases.held_by(agent_id))
+    rows = tx.rows(query.order_by(tasks.c.priority, tasks.c.created_at, tasks.c.id))
+    return [views.summary(row) for row in rows]
+
+
+class TaskFilter(Command):
+    """Which tasks to list; ``cursor`` continues below the task with that id."""
+
+    status: TaskStatus | None = None
+    project_id: str | None = None
+    agent_id: str | None = None
+    cursor: str | None = None
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+def search(tx: Tx, tenant_id: str, wanted: TaskFilter) -> Sequence[Row]:
+    """Return the tenant's tasks, newest first; one more than the limit when there are more."""
+    query = views.select_tasks().where(tasks.c.tenant_id == tenant_id)
+    if wanted.status is not None:
+        query = query.where(tasks.c.status == wanted.status)
+    if wanted.project_id is not None:
+        query = query.where(tasks.c.project_id == wanted.project_id)
+    if wanted.agent_id is not None:
+        query = query.where(tasks.c.holder_agent_id == wanted.agent_id)
+    if wanted.cursor is not None:
+        query = query.where(tasks.c.id < wanted.cursor)
+    return tx.rows(query.order_by(tasks.c.id.desc()).limit(wanted.limit + 1))
+
+
+def counts(tx: Tx, tenant_id: str, project_id: str | None = None) -> dict[TaskStatus, int]:
+    """Return how many tasks stand where, of a tenant or one of its projects."""
+    query = sa.select(tasks.c.status, sa.func.count().label("number")).where(
+        tasks.c.tenant_id == tenant_id
+    )
+    if project_id is not None:
+        query = query.where(tasks.c.project_id == project_id)
+    found = {row["status"]: row["number"] for row in tx.rows(query.group_by(tasks.c.status))}
+    return {status: found.get(status, 0) for status in TaskStatus}
+
+
+def edit(tx: Tx, caller: Principal, task_id: str, wish: EditTask) -> Task:
+    """Change a task's description, never where it stands.
+
+    Raises:
+        NotFound: no such task.
+        Conflict: the task has ended.
+    """
+    task = find(tx, caller, task_id)
+    if task["status"] in FINAL_STATUSES:
+        raise Conflict(f"the task has ended {task['status']}; it cannot be edited")
+    changes = wish.changes()
+    after = attempts.move(tx, task, changes) if changes else task
+    activity.record(
+        tx,
+        caller.tenant_id,
+        "task_edited",
+        task=after,
+        by=caller.client_id,
+        fields=sorted(changes),
+    )
+    tx.wake(leases.DISPATCH)
+    return views.task(after)
+
+
+def set_status(tx: Tx, caller: Principal, task_id: str, wish: SetStatus) -> Task:
+    """Move a task as an admin; whoever held it is told when it is taken away.
+
+    Raises:
+        NotFound: no such task.
+        InvalidTransition: a person cannot move it there.
+    """
+    task = find(tx, caller, task_id)
+    check_person_move(TaskStatus(task["status"]), wish.status)
+    after = attempts.move(tx, task, _person_values(tx, wish))
+    taken_away = task["status"] in HELD_STATUSES and wish.status not in HELD_STATUSES
+    if taken_away:
+        attempts.tell_cancelled(tx, task, CancelReason.CANCELLED)
+        attempts.free_slot(tx, task)
+    activity.record(
+        tx,
+        caller.tenant_id,
+        _VERBS.get(wish.status, "task_moved"),
+        agent_id=task["holder_agent_id"],
+        task=after,
+        by=caller.client_id,
+        status=wish.status,
+        reason=wish.message or wish.error,
+    )
+    tx.wake(leases.DISPATCH)
+    return views.task(after)
+
+
+_VERBS = {
+    TaskStatus.TODO: "task_retried",
+    TaskStatus.CANCELLED: "task_cancelled",
+    TaskStatus.DONE: "task_done",
+    TaskStatus.FAILED: "task_failed",
+}
+
+
+def _person_values(tx: Tx, wish: SetStatus) -> dict[str, Any]:
+    values: dict[str, Any] = {"status": wish.status}
+    if wish.status in HELD_STATUSES:
+        return values
+    values |= {"lease_expires_at": None, "deadline_at": None}
+    if wish.status is TaskStatus.TODO:
+        return values | {
+            "attempts_used": 0,
+            "holder_agent_id": None,
+            "claimed_at": None,
+            "not_before": tx.now,
+            "finished_at": None,
+            "progress": None,
+        }
+    return values | {
+        "finished_at": tx.now,
+        "result": wish.result,
+        "error": wish.error or (wish.message if wish.status is not TaskStatus.DONE else None),
+    }
+
+
+def cancel(tx: Tx, caller: Principal, task_id: str, wish: Reason) -> Task:
+    """End a task for good; a running handler is cancelled."""
+    return set_status(
+        tx, caller, task_id, SetStatus(status=TaskStatus.CANCELLED, message=wish.reason)
+    )
+
+
+def retry(tx: Tx, caller: Principal, task_id: str) -> Task:
+    """Give a task that failed or was cancelled a fresh set of attempts."""
+    return set_status(tx, caller, task_id, SetStatus(status=TaskStatus.TODO))
+
+
+def set_status_as_holder(tx: Tx, agent_id: str, task: Row, wish: SetStatus) -> Task:
+    """Move a task as the agent that holds it, over HTTP, where the attempt is the current one."""
+    update = TaskUpdate(
+        task_id=task["id"], attempt=max(task["attempt"], 1), **wish.model_dump(exclude_unset=True)
+    )
+    attempts.update(tx, agent_id, update)
+    return views.task(views.task_row(tx, task["id"]))

@@ -1,0 +1,62 @@
+"""Where what an operator may set lives: by environment, by option, each with its default."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from nexus.domain.limits import Limits
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message names it and says what it takes."""
+
+
+class Settings(BaseSettings):
+    """The settings of one Nexus; the environment's names are ``NEXUS_`` and the field in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix="NEXUS_", extra="ignore", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: Annotated[
+        int, Field(ge=0, le=65535, validation_alias=AliasChoices("port", "NEXUS_PORT", "PORT"))
+    ] = 3000
+    """0 takes a free port."""
+    data_dir: Path = Path("nexus-data")
+    admin_client_id: str = "admin"
+    admin_client_secret: SecretStr | None = None
+    """Without it a secret is made once and kept in ``<data-dir>/admin-credentials.json``."""
+    heartbeat_seconds: float = Field(default=30, gt=0, le=3600)
+    lease_seconds: float = Field(default=120, gt=0, le=86400)
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(validation_alias=AliasChoices("log_level", "NEXUS_LOG_LEVEL", "LOG_LEVEL")),
+    ] = "info"
+
+    @property
+    def limits(self) -> Limits:
+        """The times that the parts agree on."""
+        return Limits(
+            heartbeat_interval_ms=int(self.heartbeat_seconds * 1000),
+            lease_ms=int(self.lease_seconds * 1000),
+        )
+
+    @property
+    def database_path(self) -> Path:
+        """Where the embedded database lies."""
+        return self.data_dir / "nexus.db"
+
+
+def load_settings(**options: Any) -> Settings:
+    """Return the settings: options that are not None win over the environment.
+
+    Raises:
+        SettingsError: a value is wrong.
+    """
+    try:
+        return Settings(**{name: value for name, value in options.items() if value is not None})
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        name = ".".join(str(part) for part in problem["loc"])
+        raise SettingsError(f"setting {name}: {problem['msg']}") from None

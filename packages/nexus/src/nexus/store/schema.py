@@ -1,0 +1,256 @@
+"""Where the tables live. Times are epoch milliseconds, ids are text, lists and objects are JSON."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData()
+
+
+def _id(name: str = "id") -> sa.Column[str]:
+    return sa.Column(name, sa.String(64), primary_key=True)
+
+
+def _ref(name: str, target: str, *, nullable: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.String(64), sa.ForeignKey(target), nullable=nullable)
+
+
+def _at(name: str, *, nullable: bool = False) -> sa.Column[int]:
+    return sa.Column(name, sa.BigInteger, nullable=nullable)
+
+
+def _text(name: str, *, nullable: bool = False, default: str | None = None) -> sa.Column[str]:
+    return sa.Column(name, sa.Text, nullable=nullable, server_default=default)
+
+
+def _count(name: str, default: int) -> sa.Column[int]:
+    return sa.Column(name, sa.Integer, nullable=False, server_default=str(default))
+
+
+def _flag(name: str) -> sa.Column[bool]:
+    return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
+
+
+meta = sa.Table("meta", metadata, _id("key"), _text("value"))
+
+tenants = sa.Table(
+    "tenants",
+    metadata,
+    _id(),
+    sa.Column("slug", sa.String(64), nullable=False, unique=True),
+    _text("name"),
+    _at("created_at"),
+)
+
+agents = sa.Table(
+    "agents",
+    metadata,
+    _id(),
+    _ref("tenant_id", "tenants.id"),
+    sa.Column("client_id", sa.String(128), nullable=False, unique=True),
+    _text("name"),
+    _text("description", default=""),
+    _text("email", nullable=True),
+    sa.Column("capabilities", sa.JSON, nullable=False),
+    sa.Column("approval_status", sa.String(16), nullable=False),
+    _text("rejection_reason", nullable=True),
+    _at("disabled_at", nullable=True),
+    sa.Column("event_seq", sa.BigInteger, nullable=False, server_default="0"),
+    _at("created_at"),
+    _at("updated_at"),
+    sa.Index("agents_by_tenant", "tenant_id", "created_at"),
+)
+"""``event_seq`` is the number of the agent's newest event."""
+
+clients = sa.Table(
+    "clients",
+    metadata,
+    _id("client_id"),
+    _ref("tenant_id", "tenants.id"),
+    sa.Column("role", sa.String(16), nullable=False),
+    _ref("agent_id", "agents.id", nullable=True),
+    _text("secret_hash"),
+    _at("created_at"),
+    _at("disabled_at", nullable=True),
+)
+"""Who may ask for a token; an agent's client points to its agent."""
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("agent_id", sa.String(64), sa.ForeignKey("agents.id"), primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("node_id", sa.String(64), nullable=False),
+    _at("connected_at"),
+    _at("last_seen_at"),
+    _at("closed_at", nullable=True),
+    _flag("ready"),
+    _flag("accepts_tasks"),
+    _flag("acks"),
+    _count("max_concurrency", 1),
+    _text("instance_id", nullable=True),
+    _text("version", default=""),
+    _text("sdk", nullable=True),
+    sa.Column("capabilities", sa.JSON, nullable=False),
+    sa.Column("status", sa.String(16), nullable=True),
+    _text("status_message", nullable=True),
+    _at("idle_since"),
+    sa.Index("sessions_by_node", "node_id", "closed_at"),
+)
+"""The newest session of each agent; open while ``closed_at`` is null."""
+
+groups = sa.Table(
+    "groups",
+    metadata,
+    _id(),
+    _ref("tenant_id", "tenants.id"),
+    sa.Column("slug", sa.String(64), nullable=False),
+    _text("name"),
+    _text("description", default=""),
+    _at("archived_at", nullable=True),
+    _at("created_at"),
+    _at("updated_at"),
+    sa.UniqueConstraint("tenant_id", "slug"),
+)
+
+group_members = sa.Table(
+    "group_members",
+    metadata,
+    sa.Column("group_id", sa.String(64), sa.ForeignKey("groups.id"), primary_key=True),
+    sa.Column("agent_id", sa.String(64), sa.ForeignKey("agents.id"), primary_key=True),
+    sa.Column("role", sa.String(16), nullable=False, server_default="member"),
+    _at("joined_at"),
+    sa.Index("group_members_by_agent", "agent_id"),
+)
+
+projects = sa.Table(
+    "projects",
+    metadata,
+    _id(),
+    _ref("tenant_id", "tenants.id"),
+    _ref("group_id", "groups.id"),
+    sa.Column("slug", sa.String(64), nullable=False),
+    _text("name"),
+    _text("description", default=""),
+    sa.Column("oblivion_tag", sa.String(64), nullable=True),
+    sa.Column("dispatch_policy", sa.String(16), nullable=False),
+    _at("archived_at", nullable=True),
+    _at("created_at"),
+    _at("updated_at"),
+    sa.UniqueConstraint("group_id", "slug"),
+    sa.UniqueConstraint("tenant_id", "oblivion_tag"),
+)
+
+tasks = sa.Table(
+    "tasks",
+    metadata,
+    _id(),
+    _ref("tenant_id", "tenants.id"),
+    _ref("project_id", "projects.id"),
+    _ref("group_id", "groups.id"),
+    _text("title"),
+    _text("description", default=""),
+    sa.Column("status", sa.String(20), nullable=False),
+    _count("priority", 3),
+    sa.Column("required_capabilities", sa.JSON, nullable=False),
+    sa.Column("source", sa.String(32), nullable=False, server_default="nexus"),
+    sa.Column("source_id", sa.String(128), nullable=True),
+    _text("source_url", nullable=True),
+    sa.Column("metadata", sa.JSON, nullable=False),
+    _count("attempt", 0),
+    _count("attempts_used", 0),
+    _count("max_attempts", 3),
+    sa.Column("timeout_seconds", sa.Integer, nullable=True),
+    _ref("holder_agent_id", "agents.id", nullable=True),
+    _at("claimed_at", nullable=True),
+    _at("lease_expires_at", nullable=True),
+    _at("deadline_at", nullable=True),
+    _at("not_before"),
+    sa.Column("progress", sa.Float, nullable=True),
+    sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
+    _text("error", nullable=True),
+    _at("created_at"),
+    _at("updated_at"),
+    _at("finished_at", nullable=True),
+    sa.Index("tasks_waiting", "status", "priority", "created_at"),
+    sa.Index("tasks_by_holder", "holder_agent_id"),
+    sa.Index("tasks_by_lease", "lease_expires_at"),
+    sa.Index("tasks_by_tenant", "tenant_id", "created_at"),
+    sa.UniqueConstraint("tenant_id", "source", "source_id"),
+)
+"""``attempt`` is the fence, raised by every grant; ``attempts_used`` counts against
+``max_attempts`` and is spared by a task that was handed back."""
+
+messages = sa.Table(
+    "messages",
+    metadata,
+    _id(),
+    _ref("task_id", "tasks.id"),
+    sa.Column("ts", sa.BigInteger, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("author_id", sa.String(128), nullable=False),
+    _text("author"),
+    _flag("is_human"),
+    _text("text"),
+    _at("created_at"),
+    sa.UniqueConstraint("task_id", "ts"),
+)
+"""Threads; ``ts`` in epoch microseconds is a message's place and, with its thread, its name."""
+
+agent_events = sa.Table(
+    "agent_events",
+    metadata,
+    sa.Column("agent_id", sa.String(64), sa.ForeignKey("agents.id"), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True),
+    sa.Column("id", sa.String(64), nullable=False, unique=True),
+    sa.Column("type", sa.String(32), nullable=False),
+    sa.Column("task_id", sa.String(64), nullable=True),
+    sa.Column("payload", sa.JSON, nullable=False),
+    _at("created_at"),
+    _at("acked_at", nullable=True),
+    sa.Index("agent_events_acked", "acked_at"),
+)
+"""What each agent is told, in order, until it has acknowledged it."""
+
+activity = sa.Table(
+    "activity",
+    metadata,
+    sa.Column(
+        "id",
+        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
+        primary_key=True,
+        autoincrement=True,
+    ),
+    _ref("tenant_id", "tenants.id"),
+    _at("at"),
+    sa.Column("type", sa.String(32), nullable=False),
+    sa.Column("agent_id", sa.String(64), nullable=True),
+    sa.Column("project_id", sa.String(64), nullable=True),
+    sa.Column("task_id", sa.String(64), nullable=True),
+    sa.Column("data", sa.JSON, nullable=False),
+    sa.Index("activity_by_tenant", "tenant_id", "id"),
+    sqlite_autoincrement=True,
+)
+"""What happened, for people: the feed of the Observer and of ``nexus tail``."""
+
+call_answers = sa.Table(
+    "call_answers",
+    metadata,
+    sa.Column("agent_id", sa.String(64), primary_key=True),
+    sa.Column("call_id", sa.String(128), primary_key=True),
+    sa.Column("answer", sa.JSON, nullable=False),
+    _at("created_at"),
+    sa.Index("call_answers_by_age", "created_at"),
+)
+"""The answer of each call by its envelope id, so that a call sent again has no second effect."""
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("client_id", sa.String(128), primary_key=True),
+    sa.Column("key", sa.String(255), primary_key=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False),
+    sa.Column("status", sa.Integer, nullable=True),
+    sa.Column("answer", sa.JSON, nullable=True),
+    _at("created_at"),
+    sa.Index("idempotency_keys_by_age", "created_at"),
+)
+"""The answer of each keyed POST; ``status`` is null while the first one still runs."""

@@ -1,0 +1,62 @@
+"""Where values become JSON, or are refused with the reason before anything is sent."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+from oblivion.errors import InvalidArgument, InvalidArgumentType
+from oblivion.protocol import MAX_FRAME_BYTES
+
+_FRAME_MARGIN = 256
+"""Room that the event's name and Socket.IO's own marks take in a frame."""
+
+_COMPACT = (",", ":")
+
+
+def to_json(name: str, value: object) -> Any:
+    """Return ``value`` as plain JSON data.
+
+    Pydantic models, dataclasses, datetimes, UUIDs, enums, sets and the like become what pydantic
+    makes of them. Bytes, NaN and infinities, cycles and other objects are refused.
+
+    Raises:
+        InvalidArgument: the value has no place in JSON; ``name`` and the type are in the message.
+    """
+    try:
+        _refuse_bytes(name, value)
+        plain = to_jsonable_python(value, by_alias=False, inf_nan_mode="constants")
+        json.dumps(plain, allow_nan=False).encode()
+    except RecursionError:
+        raise InvalidArgument(f"{name} is nested too deeply, or contains itself") from None
+    except PydanticSerializationError as error:
+        raise InvalidArgumentType(f"{name} cannot be written as JSON: {error}") from None
+    except ValueError as error:
+        raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from None
+    return plain
+
+
+def check_frame(name: str, envelope: Mapping[str, Any]) -> None:
+    """Raise InvalidArgument if the envelope would not fit into one frame."""
+    size = len(json.dumps(envelope, separators=_COMPACT)) + _FRAME_MARGIN
+    if size > MAX_FRAME_BYTES:
+        raise InvalidArgument(
+            f"{name} takes {size} bytes; a frame holds at most {MAX_FRAME_BYTES}: send less, "
+            "or store the data elsewhere and send a link"
+        )
+
+
+def _refuse_bytes(name: str, value: object) -> None:
+    if isinstance(value, bytes | bytearray | memoryview):
+        raise InvalidArgumentType(
+            f"{name} contains binary data ({type(value).__name__}): decode it to a string first"
+        )
+    if isinstance(value, Mapping):
+        members: list[object] = [*value.keys(), *value.values()]
+    elif isinstance(value, list | tuple | set | frozenset):
+        members = list(value)
+    else:
+        return
+    for member in members:
+        _refuse_bytes(name, member)

@@ -1,0 +1,172 @@
+"""Where python-socketio is spoken to; nothing else of the SDK knows it.
+
+Its own reconnection, signal handling and logging are off: the session owns the first, the
+application the others (and its log lines would show the token). Sending uses ``emit`` with a
+callback, never ``call``: a pending ``call`` is not woken by a disconnect.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import socketio
+
+from oblivion._clock import Clock, within
+from oblivion._refusals import refused_connect
+from oblivion._transport import OnAck, OnEvent
+from oblivion.errors import ConnectRefused, NexusUnreachable, OblivionError
+from oblivion.protocol import MAX_FRAME_BYTES, NAMESPACE
+
+_CLOSE_SECONDS = 2.0
+"""What a socket gets for its goodbye before it is torn down."""
+
+_SILENT = logging.Logger("oblivion.socketio", level=logging.CRITICAL + 1)
+
+
+class SocketIOConnector:
+    """Opens Socket.IO connections over WebSocket."""
+
+    def __init__(self, nexus_url: str, clock: Clock, timeout: float) -> None:
+        self._url = nexus_url
+        self._clock = clock
+        self._timeout = timeout
+
+    async def open(self, token: str, on_event: OnEvent) -> "SocketIOConnection":
+        """Open a connection on the agents' namespace; see :class:`~._transport.Connector`."""
+        connection = SocketIOConnection(on_event)
+        try:
+            async with within(self._clock, self._timeout):
+                await connection.open(self._url, token)
+        except TimeoutError:
+            await connection.close(flush=False)
+            raise NexusUnreachable(
+                f"{self._url} did not complete the connection within {self._timeout:g} s"
+            ) from None
+        except BaseException:
+            await connection.close(flush=False)
+            raise
+        return connection
+
+
+class SocketIOConnection:
+    """One Socket.IO connection, used once."""
+
+    def __init__(self, on_event: OnEvent) -> None:
+        loop = asyncio.get_running_loop()
+        self.closed: asyncio.Future[str] = loop.create_future()
+        self._opened: asyncio.Future[ConnectRefused | None] = loop.create_future()
+        self._outgoing: asyncio.Queue[tuple[str, dict[str, Any], OnAck | None] | None]
+        self._outgoing = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._http = aiohttp.ClientSession(trust_env=True)
+        self._sio: Any = socketio.AsyncClient(
+            reconnection=False,
+            handle_sigint=False,
+            logger=_SILENT,
+            engineio_logger=_SILENT,
+            http_session=self._http,
+            websocket_extra_options={"max_msg_size": 4 * MAX_FRAME_BYTES},
+        )
+        self._sio.on("connect", self._on_connect, namespace=NAMESPACE)
+        self._sio.on("connect_error", self._on_refused, namespace=NAMESPACE)
+        self._sio.on("disconnect", self._on_disconnect, namespace=NAMESPACE)
+        self._sio.on("*", partial(self._on_event, on_event), namespace=NAMESPACE)
+
+    async def open(self, url: str, token: str) -> None:
+        """Connect and wait for the namespace; raises what :class:`Connector` promises."""
+        base_path = urlsplit(url).path.strip("/")
+        try:
+            await self._sio.connect(
+                url,
+                auth={"token": token},
+                transports=["websocket"],
+                namespaces=[NAMESPACE],
+                socketio_path=f"{base_path}/socket.io".lstrip("/"),
+                wait=False,
+            )
+        except OblivionError:
+            raise
+        except Exception as error:
+            raise NexusUnreachable(f"no Socket.IO server answered at {url}: {error}") from None
+        self._tasks = [
+            asyncio.create_task(self._watch(), name="oblivion-socket-watch"),
+            asyncio.create_task(self._write(), name="oblivion-socket-write"),
+        ]
+        await asyncio.wait({self._opened, self.closed}, return_when=asyncio.FIRST_COMPLETED)
+        if not self._opened.done():
+            raise NexusUnreachable(f"{url} closed the connection: {self.closed.result()}")
+        refusal = self._opened.result()
+        if refusal is not None:
+            raise refusal
+
+    def send(self, event: str, data: dict[str, Any], on_ack: OnAck | None = None) -> None:
+        """Queue an event; on a closed socket nothing happens."""
+        if not self.closed.done():
+            self._outgoing.put_nowait((event, data, on_ack))
+
+    async def close(self, *, flush: bool) -> None:
+        """Close the socket within a few seconds, after sending what is queued if ``flush``.
+
+        The deadline is the machine's own: a goodbye is no decision that a test's clock steers.
+        """
+        if flush and not self.closed.done():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await self._outgoing.join()
+                    await self._sio.eio.queue.join()
+        self._end("client disconnect")
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSE_SECONDS if flush else _CLOSE_SECONDS / 4):
+                    await self._sio.disconnect()
+        finally:
+            await self._http.close()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _write(self) -> None:
+        while True:
+            item = await self._outgoing.get()
+            if item is not None and not self.closed.done():
+                await self._emit(*item)
+            self._outgoing.task_done()
+
+    async def _emit(self, event: str, data: dict[str, Any], on_ack: OnAck | None) -> None:
+        callback = None if on_ack is None else partial(_first, on_ack)
+        try:
+            await self._sio.emit(event, data, namespace=NAMESPACE, callback=callback)
+        except Exception as error:
+            self._end(f"{type(error).__name__}: {error}")
+
+    async def _watch(self) -> None:
+        """Notice the end of the connection, however it came."""
+        await self._sio.eio.wait()
+        self._end("transport closed")
+
+    def _end(self, reason: str) -> None:
+        if not self.closed.done():
+            self.closed.set_result(reason)
+
+    def _on_connect(self) -> None:
+        if not self._opened.done():
+            self._opened.set_result(None)
+
+    def _on_refused(self, *data: Any) -> None:
+        if not self._opened.done():
+            self._opened.set_result(refused_connect(data[0] if data else None))
+
+    def _on_disconnect(self, reason: Any = None) -> None:
+        self._end(str(reason or "disconnected"))
+
+    def _on_event(self, on_event: OnEvent, event: str, *data: Any) -> None:
+        if not self.closed.done():
+            on_event(event, data[0] if data else None)
+
+
+def _first(on_ack: OnAck, *data: Any) -> None:
+    on_ack(data[0] if data else None)

@@ -1,0 +1,141 @@
+"""The wire contract, version 1: the models that the SDK and Nexus both speak.
+
+JSON is camelCase, Python is snake_case; unknown fields and unknown event types are ignored.
+This package needs pydantic alone and imports nothing else of ``oblivion``.
+"""
+
+from oblivion.protocol._base import (
+    Timestamp,
+    WireModel,
+    format_timestamp,
+)
+from oblivion.protocol._calls import (
+    Acknowledged,
+    ActiveTask,
+    AgentReady,
+    AgentReadyAck,
+    CallError,
+    ClaimResult,
+    ClaimTask,
+    EventAck,
+    HeartbeatCall,
+    PostMessage,
+    PostMessageAck,
+    StatusUpdate,
+    TaskPosition,
+    TaskUpdate,
+    TaskUpdateAck,
+    ToolAccepted,
+    ToolRequest,
+)
+from oblivion.protocol._envelope import (
+    Envelope,
+    wrap,
+)
+from oblivion.protocol._events import (
+    ConnectedPayload,
+    ContextUpdatePayload,
+    GapPayload,
+    HeartbeatPayload,
+    ServerDrainingPayload,
+    SlackMessagePayload,
+    SupersededPayload,
+    TaskAssignedPayload,
+    TaskAvailablePayload,
+    TaskCancelledPayload,
+    TaskClaimedPayload,
+    ToolResultPayload,
+    WakeUpPayload,
+)
+from oblivion.protocol._resources import (
+    FieldProblem,
+    Problem,
+    Task,
+    TaskSummary,
+    ThreadMessage,
+    ThreadPage,
+    ThreadReplyAck,
+)
+from oblivion.protocol._vocabulary import (
+    AgentStatus,
+    ApprovalStatus,
+    CancelReason,
+    ConnectionStatus,
+    DURABLE_EVENTS,
+    DispatchPolicy,
+    ErrorCode,
+    EventType,
+    FINAL_STATUSES,
+    HELD_STATUSES,
+    MessageKind,
+    TaskStatus,
+)
+
+PROTOCOL_VERSION = 1
+"""The version that ``agent_ready`` announces."""
+
+NAMESPACE = "/agents"
+"""The Socket.IO namespace of agents."""
+
+MAX_FRAME_BYTES = 256 * 1024
+"""The largest frame either side may send."""
+
+__all__ = [
+    "Acknowledged",
+    "ActiveTask",
+    "AgentReady",
+    "AgentReadyAck",
+    "AgentStatus",
+    "ApprovalStatus",
+    "CallError",
+    "CancelReason",
+    "ClaimResult",
+    "ClaimTask",
+    "ConnectedPayload",
+    "ConnectionStatus",
+    "ContextUpdatePayload",
+    "DURABLE_EVENTS",
+    "DispatchPolicy",
+    "Envelope",
+    "ErrorCode",
+    "EventAck",
+    "EventType",
+    "FINAL_STATUSES",
+    "FieldProblem",
+    "GapPayload",
+    "HELD_STATUSES",
+    "HeartbeatCall",
+    "HeartbeatPayload",
+    "MAX_FRAME_BYTES",
+    "MessageKind",
+    "NAMESPACE",
+    "PROTOCOL_VERSION",
+    "PostMessage",
+    "PostMessageAck",
+    "Problem",
+    "ServerDrainingPayload",
+    "SlackMessagePayload",
+    "StatusUpdate",
+    "SupersededPayload",
+    "Task",
+    "TaskAssignedPayload",
+    "TaskAvailablePayload",
+    "TaskCancelledPayload",
+    "TaskClaimedPayload",
+    "TaskPosition",
+    "TaskStatus",
+    "TaskSummary",
+    "TaskUpdate",
+    "TaskUpdateAck",
+    "ThreadMessage",
+    "ThreadPage",
+    "ThreadReplyAck",
+    "Timestamp",
+    "ToolAccepted",
+    "ToolRequest",
+    "ToolResultPayload",
+    "WakeUpPayload",
+    "WireModel",
+    "format_timestamp",
+    "wrap",
+]

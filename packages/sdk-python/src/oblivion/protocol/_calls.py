@@ -1,0 +1,155 @@
+"""Where the calls of agents live, each beside the answer that acknowledges it."""
+
+from typing import Any
+
+from pydantic import Field
+
+from oblivion.protocol._base import Timestamp, WireModel
+from oblivion.protocol._vocabulary import AgentStatus, MessageKind, TaskStatus
+
+
+class CallError(WireModel):
+    """Why a call was refused, and whether the same call may succeed later."""
+
+    code: str
+    message: str = ""
+    retryable: bool = False
+
+
+class ActiveTask(WireModel):
+    """A lease that the agent believes it holds."""
+
+    task_id: str
+    attempt: int = Field(ge=1)
+
+
+class AgentReady(WireModel):
+    """The agent's announcement; nothing but the greeting is sent to it before."""
+
+    capabilities: list[str] = Field(default_factory=list)
+    version: str = ""
+    protocol: int = 1
+    acks: bool = False
+    max_concurrency: int = Field(default=1, ge=1, le=1000)
+    accepts_tasks: bool = True
+    """False while the agent drains or has no handler for tasks: it keeps what it holds."""
+    instance_id: str | None = None
+    sdk: str | None = None
+    active: list[ActiveTask] = Field(default_factory=list)
+    epoch: str | None = None
+    last_seq: int = Field(default=0, ge=0)
+
+
+class AgentReadyAck(WireModel):
+    """Where the agent's event history stands, and which claimed leases are gone."""
+
+    acknowledged: bool = True
+    epoch: str = ""
+    head_seq: int = 0
+    resumed: bool = False
+    lost: list[str] = Field(default_factory=list)
+
+
+class HeartbeatCall(WireModel):
+    """The agent's sign of life; renews the leases in ``active`` and, without it, all it holds."""
+
+    ping: bool = True
+    server_time: Timestamp | None = None
+    active: list[ActiveTask] | None = None
+
+
+class StatusUpdate(WireModel):
+    """What the agent says it does; ``working`` with a task moves that task to IN_PROGRESS."""
+
+    status: AgentStatus
+    task_id: str | None = None
+    message: str | None = None
+
+
+class Acknowledged(WireModel):
+    """The plain answer of a call that has nothing else to say."""
+
+    acknowledged: bool = True
+
+
+class ClaimTask(WireModel):
+    """A wish for the lease of an offered task."""
+
+    task_id: str
+
+
+class ClaimResult(WireModel):
+    """Whether the claim won; ``error`` says who or what was first."""
+
+    task_id: str
+    success: bool
+    claimed_at: Timestamp | None = None
+    attempt: int | None = None
+    error: str | None = None
+
+
+class TaskUpdate(WireModel):
+    """A move of a held task; ``TODO`` hands it back without using up the attempt."""
+
+    task_id: str
+    attempt: int = Field(ge=1)
+    status: TaskStatus
+    result: Any = None
+    error: str | None = None
+    message: str | None = None
+    progress: float | None = Field(default=None, ge=0, le=1)
+
+
+class TaskPosition(WireModel):
+    """Where a task stands after an update."""
+
+    id: str
+    status: TaskStatus
+    attempt: int
+
+
+class TaskUpdateAck(WireModel):
+    """The answer to a task update."""
+
+    acknowledged: bool = True
+    task: TaskPosition
+
+
+class PostMessage(WireModel):
+    """What an agent says in a task's thread."""
+
+    task_id: str
+    text: str = Field(min_length=1)
+    kind: MessageKind = MessageKind.MESSAGE
+    broadcast: bool = False
+    client_message_id: str | None = None
+
+
+class PostMessageAck(WireModel):
+    """Where the message now stands in the thread."""
+
+    ok: bool = True
+    message_ts: str = ""
+
+
+class ToolRequest(WireModel):
+    """A wish that Nexus run a tool for the agent; the answer is the event ``tool_result``."""
+
+    request_id: str
+    tool: str
+    action: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    task_id: str | None = None
+    timeout_ms: int | None = Field(default=None, gt=0)
+
+
+class ToolAccepted(WireModel):
+    """The request is stored; its result follows as an event."""
+
+    accepted: bool = True
+
+
+class EventAck(WireModel):
+    """The events whose handling ended."""
+
+    seqs: list[int]

@@ -1,0 +1,32 @@
+"""Where the envelope lives that every event and call travels in."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field
+
+from oblivion.protocol._base import Timestamp, WireModel
+
+
+class Envelope(WireModel):
+    """One event or call: ``id`` makes it idempotent, ``seq`` numbers durable events per agent."""
+
+    type: str
+    payload: dict[str, Any] = Field(default_factory=dict)
+    timestamp: Timestamp | None = None
+    id: str | None = None
+    seq: int | None = Field(default=None, ge=1)
+    traceparent: str | None = None
+
+
+def wrap(
+    type_: str,
+    payload: WireModel | dict[str, Any],
+    now: datetime,
+    *,
+    id_: str | None = None,
+    seq: int | None = None,
+) -> dict[str, Any]:
+    """Return the wire form of an envelope around ``payload``."""
+    body = payload.to_wire() if isinstance(payload, WireModel) else payload
+    return Envelope(type=type_, payload=body, timestamp=now, id=id_, seq=seq).to_wire()

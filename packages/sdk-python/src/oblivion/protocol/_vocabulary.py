@@ -1,0 +1,143 @@
+"""Where the closed word lists of the protocol live."""
+
+from enum import StrEnum
+
+
+class AgentStatus(StrEnum):
+    """What an agent says about itself with ``update_status``."""
+
+    IDLE = "idle"
+    WORKING = "working"
+    ERROR = "error"
+
+
+class ConnectionStatus(StrEnum):
+    """What a person sees of an agent: its own status while connected, ``offline`` otherwise."""
+
+    CONNECTED = "connected"
+    IDLE = "idle"
+    WORKING = "working"
+    ERROR = "error"
+    OFFLINE = "offline"
+
+
+class ApprovalStatus(StrEnum):
+    """Whether an agent may connect."""
+
+    PENDING = "PENDING"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+
+
+class TaskStatus(StrEnum):
+    """Where a task is in its life; ``DONE``, ``FAILED`` and ``CANCELLED`` are ends."""
+
+    TODO = "TODO"
+    CLAIMED = "CLAIMED"
+    IN_PROGRESS = "IN_PROGRESS"
+    BLOCKED_ON_HUMAN = "BLOCKED_ON_HUMAN"
+    DONE = "DONE"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class DispatchPolicy(StrEnum):
+    """How a project's tasks find their agent: Nexus assigns them, or agents claim them."""
+
+    ASSIGN = "assign"
+    CLAIM = "claim"
+
+
+class MessageKind(StrEnum):
+    """What a message in a thread is for."""
+
+    MESSAGE = "message"
+    QUESTION = "question"
+    FINAL = "final"
+
+
+class EventType(StrEnum):
+    """The event names of the socket; an event type unknown here is ignored by its receiver."""
+
+    # Nexus -> agent
+    CONNECTED = "connected"
+    TASK_ASSIGNED = "task_assigned"
+    TASK_AVAILABLE = "task_available"
+    TASK_CLAIMED = "task_claimed"
+    TASK_CANCELLED = "task_cancelled"
+    CONTEXT_UPDATE = "context_update"
+    SLACK_MESSAGE = "slack_message"
+    WAKE_UP = "wake_up"
+    TOOL_RESULT = "tool_result"
+    SUPERSEDED = "superseded"
+    SERVER_DRAINING = "server_draining"
+    GAP = "gap"
+
+    # both ways
+    HEARTBEAT = "heartbeat"
+
+    # agent -> Nexus
+    AGENT_READY = "agent_ready"
+    STATUS_UPDATE = "status_update"
+    CLAIM_TASK = "claim_task"
+    TASK_UPDATE = "task_update"
+    POST_MESSAGE = "post_message"
+    TOOL_REQUEST = "tool_request"
+    EVENT_ACK = "event_ack"
+
+
+class ErrorCode(StrEnum):
+    """The stable codes of refused connects and refused calls; a peer may send others."""
+
+    # refused connects
+    UNAUTHORIZED = "unauthorized"
+    TOKEN_EXPIRED = "token_expired"
+    AGENT_PENDING = "agent_pending"
+    AGENT_REJECTED = "agent_rejected"
+    AGENT_DISABLED = "agent_disabled"
+    PROTOCOL_UNSUPPORTED = "protocol_unsupported"
+    SERVER_DRAINING = "server_draining"
+    RATE_LIMITED = "rate_limited"
+
+    # refused calls
+    LEASE_LOST = "lease_lost"
+    INVALID_TRANSITION = "invalid_transition"
+    INVALID_PAYLOAD = "invalid_payload"
+    NOT_FOUND = "not_found"
+    NOT_READY = "not_ready"
+    ALREADY_CLAIMED = "already_claimed"
+    NO_FREE_SLOT = "no_free_slot"
+    CONFLICT = "conflict"
+    FORBIDDEN = "forbidden"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+    UNKNOWN_EVENT = "unknown_event"
+
+
+class CancelReason(StrEnum):
+    """Why Nexus took a task from the agent that held it."""
+
+    CANCELLED = "cancelled"
+    LEASE_LOST = "lease_lost"
+    DEADLINE = "deadline"
+    STOPPED = "stopped"
+
+
+DURABLE_EVENTS = frozenset(
+    {
+        EventType.TASK_ASSIGNED,
+        EventType.CONTEXT_UPDATE,
+        EventType.WAKE_UP,
+        EventType.TOOL_RESULT,
+        EventType.TASK_CANCELLED,
+    }
+)
+"""Events stored before they are sent, numbered by ``seq``, and resent until acknowledged."""
+
+FINAL_STATUSES = frozenset({TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.CANCELLED})
+"""The ends of a task's life."""
+
+HELD_STATUSES = frozenset(
+    {TaskStatus.CLAIMED, TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED_ON_HUMAN}
+)
+"""The statuses in which an agent holds the task's lease."""
