@@ -34,7 +34,7 @@ ASGIApp = Callable[..., Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Nexus:
-    """A running Nexus: its ASGI app, its senders, and the secret it made if this was the first start."""
+    """A running Nexus: its ASGI app, its senders, and the admin it made at a first start."""
 
     app: ASGIApp
     delivery: Delivery

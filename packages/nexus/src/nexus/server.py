@@ -1,24 +1,39 @@
-"""Where the process serves: a socket, uvicorn around the app, and signals that drain before they stop."""
+"""Where the process serves: a socket, uvicorn around the app, signals that drain first."""
 
 import asyncio
 import contextlib
+import ipaddress
 import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import uvicorn
 
 from nexus.app import Nexus, running
 from nexus.settings import Settings, SettingsError
+from nexus.store.clock import wall_clock
+from nexus.store.unit_of_work import Clock
 
 _GRACE_S = 10
 
 
-async def serve(settings: Settings, started: Callable[[Nexus, str], None]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """A Nexus that answers requests at ``url``; ``stop`` drains it, called twice it cuts."""
+
+    nexus: Nexus
+    url: str
+    stop: Callable[[], None]
+
+
+async def serve(
+    settings: Settings, started: Callable[[Serving], None], *, clock: Clock = wall_clock
+) -> None:
     """Serve until the first signal, then drain; a second one stops at once.
 
-    ``started`` is called with the app and its URL once requests are answered.
+    ``started`` is called once requests are answered.
 
     Raises:
         SettingsError: the port cannot be had.
@@ -26,9 +41,9 @@ async def serve(settings: Settings, started: Callable[[Nexus, str], None]) -> No
     """
     listener = _listen(settings)
     with contextlib.closing(listener):
-        async with running(settings) as nexus:
+        async with running(settings, clock) as nexus:
             url = _url(settings.host, listener.getsockname()[1])
-            await _Server(nexus, lambda: started(nexus, url)).serve(sockets=[listener])
+            await _Server(nexus, url, started).serve(sockets=[listener])
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -43,14 +58,16 @@ def _listen(settings: Settings) -> socket.socket:
 
 
 def _url(host: str, port: int) -> str:
-    shown = {"0.0.0.0": "localhost", "127.0.0.1": "localhost", "::": "localhost"}.get(host, host)
-    return f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
+    address = ipaddress.ip_address(host) if host[-1:].isdigit() or ":" in host else None
+    if address is not None and (address.is_unspecified or address.is_loopback):
+        return f"http://localhost:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class _Server(uvicorn.Server):
     """uvicorn, with its own way to stop: drain first."""
 
-    def __init__(self, nexus: Nexus, on_started: Callable[[], None]) -> None:
+    def __init__(self, nexus: Nexus, url: str, started: Callable[[Serving], None]) -> None:
         super().__init__(
             uvicorn.Config(
                 nexus.app,
@@ -64,12 +81,13 @@ class _Server(uvicorn.Server):
             )
         )
         self._nexus = nexus
-        self._on_started = on_started
+        self._started = started
+        self._url = url
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start answering, then say so."""
         await super().startup(sockets)
-        self._on_started()
+        self._started(Serving(nexus=self._nexus, url=self._url, stop=self._stop))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell the agents when to come back, then close."""

@@ -14,7 +14,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """The settings of one Nexus; the environment's names are ``NEXUS_`` and the field in capitals."""
+    """The settings of one Nexus; in the environment ``NEXUS_`` and the name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix="NEXUS_", extra="ignore", frozen=True)
 

@@ -1,21 +1,200 @@
 """Where events from Nexus find their way: to the runner, the handlers, or who waits for them."""
 
-import asyncio
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from oblivion._acks import Acknowledger
+from oblivion._audience import Audience
 from oblivion._claimer import Claimer
-from oblivion._context import Handling, handling
 from oblivion._desk import Desk
-from oblivion._handlers import Handler, Handlers
 from oblivion._inbox import Admission, Inbox, Receipt
 from oblivion._incoming import Incoming, read
-from oblivion._lanes import Job, Lanes
 from oblivion._link import Link
 from oblivion._logging import get_log
-from oblivion._perform import perform
-from oblivion._questions import Questions
+from oblivion._questions import Message, Questions
 from oblivion._runner import Runner
-from oblivion._threads import Threads
 from oblivion._tools import Tools
+from oblivion.errors import SessionSuperseded
+from oblivion.protocol import (
+    ContextUpdatePayload,
+    EventType,
+    GapPayload,
+    HeartbeatPayload,
+    ServerDrainingPayload,
+    TaskAssignedPayload,
+    TaskAvailablePayload,
+    TaskCancelledPayload,
+    TaskClaimedPayload,
+    ToolResultPayload,
+    WakeUpPayload,
+)
+
+_log = get_log("events")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Destinations:
+    """Where events can go."""
+
+    audience: Audience
+    runner: Runner
+    desk: Desk
+    claimer: Claimer
+    questions: Questions
+    tools: Tools
+    answer_heartbeat: Callable[[Link, HeartbeatPayload], None]
+    note_draining: Callable[[ServerDrainingPayload], None]
+
+
+class Dispatcher:
+    """Takes every event once, in order, without waiting; acknowledges what is done.
+
+    ``task_assigned`` and ``tool_result`` are acknowledged at receipt, the other durable events
+    when their handler ended. An event that cannot be read is acknowledged, too: sent again, it
+    would be no better.
+    """
+
+    def __init__(self, inbox: Inbox, acks: Acknowledger, bound: int, to: Destinations) -> None:
+        self._inbox = inbox
+        self._acks = acks
+        self._bound = bound
+        self._to = to
+        self.malformed = 0
+        self._ways: dict[str, Callable[[Link, Any, Receipt], None]] = {
+            EventType.TASK_ASSIGNED: self._task_assigned,
+            EventType.TASK_AVAILABLE: self._task_available,
+            EventType.TASK_CLAIMED: self._task_claimed,
+            EventType.TASK_CANCELLED: self._task_cancelled,
+            EventType.CONTEXT_UPDATE: self._context_update,
+            EventType.WAKE_UP: self._wake_up,
+            EventType.TOOL_RESULT: self._tool_result,
+            EventType.HEARTBEAT: self._heartbeat,
+            EventType.SUPERSEDED: self._superseded,
+            EventType.SERVER_DRAINING: self._server_draining,
+            EventType.GAP: self._gap,
+        }
+
+    def receive(self, link: Link, event: str, data: Any) -> None:
+        """Take one event from a connection; never raises."""
+        incoming = read(event, data)
+        receipt = self._inbox.receipt(incoming.id, incoming.seq)
+        if incoming.seq is not None and self._is_full():
+            link.drop(f"{self._bound} events wait for their handlers (limits.queued_events)")
+            return
+        admission = self._inbox.admit(receipt)
+        if admission is Admission.HANDLED:
+            self._acks.finish(receipt)
+        if admission is Admission.NEW:
+            self._route(link, incoming, receipt)
+
+    def to_handler(self, message: Message) -> None:
+        """Pass a thread message on to the author's handler."""
+        payload, receipt = message
+        self._tell(EventType.CONTEXT_UPDATE, payload, receipt, lane=payload.task_id)
+
+    def _route(self, link: Link, incoming: Incoming, receipt: Receipt) -> None:
+        if incoming.payload is not None:
+            self._ways[incoming.type](link, incoming.payload, receipt)
+            return
+        self._acks.finish(receipt)
+        if incoming.problem is None:
+            _log.debug("event_ignored", type=incoming.type)
+            return
+        self.malformed += 1
+        _log.warning(
+            "event_malformed",
+            type=incoming.type,
+            id=incoming.id,
+            problem=incoming.problem,
+            count=self.malformed,
+        )
+
+    def _is_full(self) -> bool:
+        return self._to.audience.full or self._to.runner.waiting >= self._bound
+
+    def _tell(
+        self, event: str, payload: Any, receipt: Receipt, *, lane: Hashable, early: bool = False
+    ) -> None:
+        """Call the author's handler; acknowledge when it ended, or right away if ``early``."""
+        if early:
+            self._acks.finish(receipt)
+        told = self._to.audience.tell(
+            event,
+            payload,
+            lane=lane,
+            task_id=getattr(payload, "task_id", None),
+            ended=_nothing if early else partial(self._acks.finish, receipt),
+            dropped=_nothing if early else partial(self._inbox.forget, receipt),
+        )
+        if not told:
+            _log.warning("event_left_out", type=event, bound=self._bound)
+
+    def _task_assigned(self, _link: Link, task: TaskAssignedPayload, receipt: Receipt) -> None:
+        _log.info(EventType.TASK_ASSIGNED, task_id=task.task_id, title=task.title)
+        self._acks.finish(receipt)
+        self._to.runner.assign(task)
+        self._to.claimer.arrived(task.task_id)
+
+    def _task_available(self, _link: Link, task: TaskAvailablePayload, receipt: Receipt) -> None:
+        _log.debug(EventType.TASK_AVAILABLE, task_id=task.task_id, title=task.title)
+        if self._to.audience.listens(EventType.TASK_AVAILABLE):
+            self._tell(EventType.TASK_AVAILABLE, task, receipt, lane=EventType.TASK_AVAILABLE)
+            return
+        self._acks.finish(receipt)
+        self._to.claimer.offer(task)
+
+    def _task_claimed(self, _link: Link, task: TaskClaimedPayload, receipt: Receipt) -> None:
+        self._acks.finish(receipt)
+        self._to.claimer.withdraw(task.task_id)
+
+    def _task_cancelled(self, _link: Link, task: TaskCancelledPayload, receipt: Receipt) -> None:
+        _log.info(EventType.TASK_CANCELLED, task_id=task.task_id, reason=task.reason)
+        self._to.desk.lose(task.task_id, task.attempt, task.reason)
+        self._to.claimer.withdraw(task.task_id)
+        lane = (EventType.TASK_CANCELLED, task.task_id)
+        self._tell(EventType.TASK_CANCELLED, task, receipt, lane=lane)
+
+    def _context_update(
+        self, _link: Link, message: ContextUpdatePayload, receipt: Receipt
+    ) -> None:
+        _log.debug(EventType.CONTEXT_UPDATE, task_id=message.task_id, author=message.author)
+        if not self._to.questions.take(message, receipt):
+            self.to_handler((message, receipt))
+
+    def _wake_up(self, _link: Link, call: WakeUpPayload, receipt: Receipt) -> None:
+        _log.info(EventType.WAKE_UP, task_id=call.task_id, reason=call.reason)
+        lane = call.task_id if call.task_id is not None else EventType.WAKE_UP
+        self._tell(EventType.WAKE_UP, call, receipt, lane=lane)
+
+    def _tool_result(self, _link: Link, result: ToolResultPayload, receipt: Receipt) -> None:
+        _log.debug(EventType.TOOL_RESULT, request_id=result.request_id, success=result.success)
+        self._to.tools.resolve(result)
+        lane = EventType.TOOL_RESULT
+        self._tell(EventType.TOOL_RESULT, result, receipt, lane=lane, early=True)
+
+    def _heartbeat(self, link: Link, ping: HeartbeatPayload, receipt: Receipt) -> None:
+        self._acks.finish(receipt)
+        if ping.ping:
+            self._to.answer_heartbeat(link, ping)
+
+    def _superseded(self, link: Link, _payload: object, receipt: Receipt) -> None:
+        self._acks.finish(receipt)
+        reason = "a newer session of this agent took over"
+        link.drop(reason, SessionSuperseded(f"{reason}; run one process per client_id"))
+
+    def _server_draining(
+        self, _link: Link, notice: ServerDrainingPayload, receipt: Receipt
+    ) -> None:
+        _log.info(EventType.SERVER_DRAINING, reconnect_after_ms=notice.reconnect_after_ms)
+        self._acks.finish(receipt)
+        self._to.note_draining(notice)
+
+    def _gap(self, _link: Link, gap: GapPayload, _receipt: Receipt) -> None:
+        _log.warning("events_lost", from_seq=gap.from_seq, to_seq=gap.to_seq)
+        self._inbox.skip_to(gap.epoch, gap.to_seq)
+
+
+def _nothing() -> None:
+    pass

@@ -81,6 +81,16 @@ def attempts(item: Mapping[str, Any]) -> Text:
     return Text(f"{item.get('attempt') or 0} of {item.get('maxAttempts') or 0}")
 
 
+def percent(name: str) -> Cell:
+    """Return a cell that shows a share of 1 as a percentage."""
+
+    def cell(item: Mapping[str, Any]) -> Text:
+        value = item.get(name)
+        return Text(f"{value:.0%}" if isinstance(value, int | float) else "")
+
+    return cell
+
+
 def json_value(name: str) -> Cell:
     """Return a cell that shows texts as they are and other values as JSON, nothing when empty."""
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote, urlsplit
 
 import httpx
 
 from nexus import __version__
-from nexus.cli.credentials import Credentials, is_local
+from nexus.cli.addresses import check_url, is_local
+from nexus.cli.credentials import Credentials
 from nexus.cli.errors import BadUsage
 from nexus.cli.problems import refusal, refused_credentials, unreachable
 
@@ -34,36 +34,6 @@ class Listing:
 
     items: list[Json]
     has_more: bool
-
-
-def segment(name: str) -> str:
-    """Return an id, slug or client id as one segment of a path.
-
-    Raises:
-        BadUsage: it cannot be one.
-    """
-    if name.strip() in {"", ".", ".."}:
-        raise BadUsage(f"{name!r} is no id")
-    try:
-        return quote(name.strip(), safe="")
-    except UnicodeEncodeError as error:
-        raise BadUsage("an id has characters that are not UTF-8") from error
-
-
-def check_url(url: str) -> str:
-    """Return the server's address without a slash at its end.
-
-    Raises:
-        BadUsage: it is none.
-    """
-    try:
-        parts = urlsplit(url.strip())
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise BadUsage(f"{url!r} is no address of a server; write it as http://localhost:3000")
-    return url.strip().rstrip("/")
 
 
 def open_http(url: str, *, timeout_s: float = TIMEOUT_S) -> httpx.Client:

@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from nexus.cli.addresses import is_local
 from nexus.cli.errors import BadUsage
 
+DEFAULT_DATA_DIR = Path("nexus-data")
+"""What ``nexus.settings`` says, too; named here because reading the settings takes half a second."""
+
+DEFAULT_CLIENT_ID = "admin"
 FILE_NAME = "admin-credentials.json"
 _ID_VARIABLE = "NEXUS_ADMIN_CLIENT_ID"
 _SECRET_VARIABLE = "NEXUS_ADMIN_CLIENT_SECRET"
@@ -33,55 +36,30 @@ class Wish:
     url: str
     client_id: str | None = None
     client_secret: str | None = field(default=None, repr=False)
-    data_dir: Path
-    data_dir_is_given: bool = False
-
-
-def is_local(url: str) -> bool:
-    """Return whether ``url`` names this machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    data_dir: Path | None = None
 
 
 def find_credentials(wish: Wish) -> Credentials:
-    """Return the credentials to use: a given pair, else those that a local Nexus keeps.
+    """Return the credentials to use: a given secret, else what a local Nexus keeps.
 
     The default data folder's secret is offered to this machine's Nexus only, never to another host.
 
     Raises:
         BadUsage: there are none, only half of them, or the file cannot be read.
     """
-    if wish.client_id and wish.client_secret:
-        return Credentials(
-            client_id=wish.client_id,
-            client_secret=wish.client_secret,
-            source="the given client id and secret",
-        )
-    path = wish.data_dir / FILE_NAME
-    stored = _read(path) if wish.data_dir_is_given or is_local(wish.url) else None
-    if stored is None:
-        raise BadUsage(_nothing_found(wish, path))
-    if wish.client_id and wish.client_id != stored.client_id:
-        raise BadUsage(f"there is no secret for the client id {wish.client_id!r}; {_WAYS}")
     if wish.client_secret:
         return Credentials(
-            client_id=stored.client_id,
+            client_id=wish.client_id or DEFAULT_CLIENT_ID,
             client_secret=wish.client_secret,
-            source=f"the client id in {path} and the given secret",
+            source="the options or the environment",
         )
+    path = (wish.data_dir or DEFAULT_DATA_DIR) / FILE_NAME
+    stored = _read(path) if wish.data_dir or is_local(wish.url) else None
+    if stored is None:
+        raise BadUsage(f"no admin credentials found (looked for {path}); {_WAYS}")
+    if wish.client_id and wish.client_id != stored.client_id:
+        raise BadUsage(f"there is no secret for the client id {wish.client_id!r}; {_WAYS}")
     return stored
-
-
-def _nothing_found(wish: Wish, path: Path) -> str:
-    if wish.client_id or wish.client_secret:
-        missing = "secret" if wish.client_id else "id"
-        return f"the client's {missing} is missing; {_WAYS}"
-    return f"no admin credentials found (looked for {path} too); {_WAYS}"
 
 
 def _read(path: Path) -> Credentials | None:

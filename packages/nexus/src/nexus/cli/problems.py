@@ -73,9 +73,10 @@ def _object(response: httpx.Response) -> dict[str, Any] | None:
 
 
 def _line(problem: Mapping[str, Any], status: int) -> str:
-    said = _text(problem, "detail") or _text(problem, "title") or _text(problem, "error")
+    """Return which fields are wrong and why; where no field is, what the server says as a whole."""
     fields = [_field(entry) for entry in problem.get("errors") or ()]
-    line = "; ".join([said or f"HTTP {status}", *filter(None, fields)])
+    said = _text(problem, "detail") or _text(problem, "title") or _text(problem, "error")
+    line = "; ".join(filter(None, fields)) or said or f"HTTP {status}"
     return " ".join(line.split())
 
 

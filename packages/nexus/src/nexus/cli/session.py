@@ -73,27 +73,6 @@ class Session:
     out: Output
 
 
-def default_data_dir() -> Path:
-    """Return the folder that ``nexus serve`` uses unless told otherwise."""
-    from nexus.settings import Settings
-
-    default = Settings.model_fields["data_dir"].default
-    return Path(default)
-
-
-def make_wish(
-    url: str, client_id: str | None, client_secret: str | None, data_dir: Path | None
-) -> Wish:
-    """Return what the shared options say."""
-    return Wish(
-        url=url,
-        client_id=client_id,
-        client_secret=client_secret,
-        data_dir=data_dir or default_data_dir(),
-        data_dir_is_given=data_dir is not None,
-    )
-
-
 def calls_api(command: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
     """Give a command the shared options, and a session made of them as its first argument."""
 
@@ -101,8 +80,7 @@ def calls_api(command: Callable[Concatenate[Session, P], None]) -> Callable[...,
     def run(*args: Any, json: bool, **options: Any) -> None:
         from nexus.cli.client import Client, open_http
 
-        connection = {name: options.pop(name) for name in _SHARED if name != "json"}
-        wish = make_wish(**connection)
+        wish = Wish(**{name: options.pop(name) for name in _SHARED if name != "json"})
         http = open_http(wish.url)
         with Client(http, find_credentials(wish)) as nexus:
             command(Session(nexus=nexus, out=Output(json=json)), *args, **options)

@@ -1,4 +1,4 @@
-"""Where a connected agent lives: its pump sends stored events in order, a window ahead of the acks."""
+"""Where a connected agent lives: its pump sends stored events in order, a window ahead of acks."""
 
 import asyncio
 from collections.abc import Sequence
@@ -108,7 +108,8 @@ class LiveSession:
                 return
             if newest["id"] != self.ref.session_id:
                 superseded = SupersededPayload(session_id=newest["id"])
-                return await self.hint(EventType.SUPERSEDED, superseded)
+                await self.hint(EventType.SUPERSEDED, superseded)
+                return
 
     async def _pump(self) -> None:
         await self._ready.wait()

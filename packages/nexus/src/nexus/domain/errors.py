@@ -23,9 +23,9 @@ from oblivion.protocol import ErrorCode
 
 
 class NexusError(Exception):
-    """A refusal with a stable ``code``, an HTTP ``status`` and a message that says what to change."""
+    """A refusal: a stable ``code``, an HTTP ``status``, a message that says what to change."""
 
-    code: ClassVar[str] = ErrorCode.INTERNAL
+    code: str = ErrorCode.INTERNAL
     status: ClassVar[int] = 500
     retryable: ClassVar[bool] = False
 
@@ -37,65 +37,65 @@ class NexusError(Exception):
 class Unauthenticated(NexusError):
     """The credentials are missing, wrong or expired."""
 
-    code = ErrorCode.UNAUTHORIZED
+    code: str = ErrorCode.UNAUTHORIZED
     status = 401
 
 
 class Forbidden(NexusError):
     """The caller is known but may not do this."""
 
-    code = ErrorCode.FORBIDDEN
+    code: str = ErrorCode.FORBIDDEN
     status = 403
 
 
 class NotFound(NexusError):
     """The thing does not exist for this caller."""
 
-    code = ErrorCode.NOT_FOUND
+    code: str = ErrorCode.NOT_FOUND
     status = 404
 
 
 class Conflict(NexusError):
     """The state does not allow it (any more)."""
 
-    code = ErrorCode.CONFLICT
+    code: str = ErrorCode.CONFLICT
     status = 409
 
 
 class AlreadyClaimed(Conflict):
     """Somebody else holds the task, or it has ended."""
 
-    code = ErrorCode.ALREADY_CLAIMED
+    code: str = ErrorCode.ALREADY_CLAIMED
 
 
 class InvalidTransition(Conflict):
     """The task cannot go there from where it is."""
 
-    code = ErrorCode.INVALID_TRANSITION
+    code: str = ErrorCode.INVALID_TRANSITION
 
 
 class LeaseLost(Conflict):
     """The attempt that this write belongs to is over."""
 
-    code = ErrorCode.LEASE_LOST
+    code: str = ErrorCode.LEASE_LOST
 
 
 class NoFreeSlot(Conflict):
     """The agent already holds as many tasks as it said it can."""
 
-    code = ErrorCode.NO_FREE_SLOT
+    code: str = ErrorCode.NO_FREE_SLOT
 
 
 class NotReady(Conflict):
     """The session has not announced itself with ``agent_ready``."""
 
-    code = ErrorCode.NOT_READY
+    code: str = ErrorCode.NOT_READY
 
 
 class Invalid(NexusError):
     """The request itself is wrong; ``problems`` are pairs of a JSON Pointer and what to change."""
 
-    code = ErrorCode.INVALID_PAYLOAD
+    code: str = ErrorCode.INVALID_PAYLOAD
     status = 422
 
     def __init__(self, message: str, problems: Sequence[tuple[str, str]] = ()) -> None:
@@ -106,7 +106,7 @@ class Invalid(NexusError):
 class Unavailable(NexusError):
     """Nexus cannot do this right now; the same request may succeed in ``retry_after`` seconds."""
 
-    code = ErrorCode.UNAVAILABLE
+    code: str = ErrorCode.UNAVAILABLE
     status = 503
     retryable = True
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Durations in milliseconds; a lease outlives three missed heartbeats, so short cuts cost nothing."""
+    """Durations in milliseconds; a lease outlives three missed heartbeats."""
 
     heartbeat_interval_ms: int = 30_000
     lease_ms: int = 120_000

@@ -1,4 +1,4 @@
-"""Where it is decided who is told of tasks that wait to be claimed, and who of a claimed one."""
+"""Where it is decided who is told of tasks that wait to be claimed, and of claimed ones."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ Eligible = Mapping[str, frozenset[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class OfferBook:
-    """What has been offered: ``open`` to those with room now, ``told`` to all who ever heard of it."""
+    """What is offered: ``open`` to those with room now, ``told`` to all who heard of it."""
 
     open: Eligible = field(default_factory=dict)
     told: Eligible = field(default_factory=dict)

@@ -50,7 +50,7 @@ class Wanted:
 
 
 def choose_agent(wanted: Wanted, candidates: Iterable[Candidate]) -> Candidate | None:
-    """Return the fitting agent with the least load, then the one idle longest; None if none fits."""
+    """Return the fitting agent with the least load, then the one idle longest, or None."""
     fitting = (candidate for candidate in candidates if candidate.fits(wanted))
     return min(fitting, key=lambda c: (c.load, c.idle_since, c.agent_id), default=None)
 

@@ -1,4 +1,4 @@
-"""Where one agent's connection lives: calls come in, answers go back, nothing unexpected gets out."""
+"""Where one agent's connection lives: calls come in, answers go back."""
 
 import logging
 from typing import Any
@@ -38,7 +38,7 @@ class Connection:
             return await self._call(type_, data)
         except NexusError as refusal:
             return _refused(refusal.code, refusal.message, retryable=refusal.retryable)
-        except Exception:
+        except Exception:  # noqa: BLE001 - every call gets an answer, the log the rest
             _log.exception("call_failed type=%s agent_id=%s", type_, self.session.ref.agent_id)
             return _refused(ErrorCode.INTERNAL, "Nexus failed; this is its fault", retryable=True)
 

@@ -1,4 +1,4 @@
-"""Where it is recorded what happened, for people: the feed of the Observer and of ``nexus tail``."""
+"""Where it is recorded what happened, for people: the feed of Observer and ``nexus tail``."""
 
 from typing import Any
 

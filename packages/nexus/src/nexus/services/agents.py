@@ -1,7 +1,7 @@
 """Where agents are made, shown, changed, woken and disconnected by people."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import sqlalchemy as sa
 from pydantic import Field, SecretStr, StringConstraints
@@ -9,7 +9,7 @@ from pydantic import Field, SecretStr, StringConstraints
 from nexus.domain.errors import Conflict, NotFound
 from nexus.domain.principal import Principal, Role
 from nexus.services import activity, events, groups, leases, sessions, tasks, views
-from nexus.services.command import Capabilities, ClientId, Command, Line, Text
+from nexus.services.command import Capabilities, ClientId, Command, Edit, Line, Ref, Text
 from nexus.services.resources import Agent
 from nexus.store import schema
 from nexus.store.ids import new_id
@@ -35,11 +35,13 @@ class CreateAgent(Command):
     description: Text = ""
     email: Line | None = None
     capabilities: Capabilities = Field(default_factory=list)
-    group_ids: list[str] = Field(default_factory=list, max_length=64)
+    group_ids: list[Ref] = Field(default_factory=list, max_length=64)
 
 
-class EditAgent(Command):
+class EditAgent(Edit):
     """What may change of an agent."""
+
+    may_be_empty: ClassVar = frozenset({"email"})
 
     name: Line | None = None
     description: Text | None = None
@@ -50,7 +52,7 @@ class EditAgent(Command):
 class Wake(Command):
     """A call for an agent's attention."""
 
-    task_id: str | None = None
+    task_id: Ref | None = None
     reason: WakeReason = "manual"
     message: Text | None = None
 

@@ -154,7 +154,7 @@ def resume(tx: Tx, task: Row) -> None:
 
 def fail(tx: Tx, task: Row, error: str) -> Row:
     """End the attempt with ``error``; the task is tried again after a pause, or has failed."""
-    delay = retry_delay_ms(task["attempts_used"], random.random())  # noqa: S311 - jitter
+    delay = retry_delay_ms(task["attempts_used"], random.random())
     return _end(tx, task, error, delay)
 
 

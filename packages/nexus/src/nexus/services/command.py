@@ -1,8 +1,16 @@
-"""Where the habits of commands live: camelCase JSON, nothing unknown, no text a database refuses."""
+"""Where the habits of commands live: camelCase JSON, nothing unknown, bounded text."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
 
 MAX_TEXT = 100_000
@@ -16,6 +24,12 @@ def _no_nul(text: str) -> str:
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_no_nul)]
 """Free text of at most 100,000 characters."""
+
+Words = Annotated[Text, StringConstraints(min_length=1)]
+"""What somebody says: 1 to 100,000 characters."""
+
+Ref = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_no_nul)]
+"""What names something that is there: an id, a slug or a client id."""
 
 Line = Annotated[
     str,
@@ -56,3 +70,16 @@ class Command(BaseModel):
     def changes(self) -> dict[str, Any]:
         """Return the fields that the caller did set, by column name."""
         return self.model_dump(exclude_unset=True)
+
+
+class Edit(Command):
+    """A change of what is there: a field left out stays, null empties one that ``may_be_empty``."""
+
+    may_be_empty: ClassVar[frozenset[str]] = frozenset()
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_null(cls, value: Any, info: ValidationInfo) -> Any:
+        if value is None and info.field_name not in cls.may_be_empty:
+            raise ValueError("must not be null; leave it out to keep what is there")
+        return value

@@ -114,7 +114,7 @@ def _after(free: Sequence[Candidate], pairs: Sequence[tuple[str, str]]) -> list[
 
 
 def offers(tx: Tx, node_id: str) -> list[tuple[TaskAvailablePayload, frozenset[str]]]:
-    """Return the waiting tasks of ``claim`` projects, each with this node's agents that could take it."""
+    """Return what waits in ``claim`` projects, each with this node's agents that could take it."""
     free = [candidate for candidate in candidates(tx, node_id) if candidate.has_room]
     if not free:
         return []

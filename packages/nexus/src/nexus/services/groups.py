@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from nexus.domain.errors import Conflict, NotFound
 from nexus.domain.principal import Principal
 from nexus.services import activity, leases, views
-from nexus.services.command import Command, Line, Slug, Text
+from nexus.services.command import Command, Edit, Line, Ref, Slug, Text
 from nexus.services.resources import Group, Member
 from nexus.store.ids import new_id
 from nexus.store.schema import agents, group_members, groups
@@ -22,7 +22,7 @@ class CreateGroup(Command):
     description: Text = ""
 
 
-class EditGroup(Command):
+class EditGroup(Edit):
     """What may change of a group."""
 
     name: Line | None = None
@@ -32,7 +32,7 @@ class EditGroup(Command):
 class AddMember(Command):
     """An agent joins a group."""
 
-    agent_id: str
+    agent_id: Ref
     role: Slug = "member"
 
 

@@ -12,7 +12,7 @@ class Refused(Unauthenticated):
 
     def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
-        self.code = code  # type: ignore[misc]  # the reason varies by instance
+        self.code = code
 
 
 def client(tx: Tx, client_id: str) -> Row | None:

@@ -1,14 +1,14 @@
 """Where projects live."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 
 from nexus.domain.errors import Conflict, NotFound
 from nexus.domain.principal import Principal
 from nexus.services import activity, groups, leases, views
-from nexus.services.command import Command, Line, Slug, Tag, Text
+from nexus.services.command import Command, Edit, Line, Ref, Slug, Tag, Text
 from nexus.services.resources import Project
 from nexus.store import schema
 from nexus.store.ids import new_id
@@ -20,7 +20,7 @@ from oblivion.protocol import DispatchPolicy
 class CreateProject(Command):
     """A new scope of work within a group."""
 
-    group_id: str
+    group_id: Ref
     name: Line
     slug: Slug
     description: Text = ""
@@ -28,8 +28,10 @@ class CreateProject(Command):
     dispatch_policy: DispatchPolicy = DispatchPolicy.ASSIGN
 
 
-class EditProject(Command):
+class EditProject(Edit):
     """What may change of a project."""
+
+    may_be_empty: ClassVar = frozenset({"oblivion_tag"})
 
     name: Line | None = None
     description: Text | None = None
@@ -118,7 +120,7 @@ def _refuse_taken_tag(tx: Tx, tenant_id: str, tag: str | None, own_id: str | Non
 def list_all(
     tx: Tx, tenant_id: str, *, limit: int, cursor: str | None, group_id: str | None = None
 ) -> Sequence[Row]:
-    """Return the tenant's open projects, oldest first; one more than ``limit`` if there are more."""
+    """Return the tenant's open projects, oldest first; one over ``limit`` if there are more."""
     query = _select().where(projects.c.tenant_id == tenant_id, projects.c.archived_at.is_(None))
     if group_id is not None:
         query = query.where(projects.c.group_id == group_id)

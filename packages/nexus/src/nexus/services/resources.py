@@ -79,6 +79,13 @@ class TaskCounts(WireModel):
     cancelled: int = 0
 
 
+class ProjectStats(WireModel):
+    """A project at a glance."""
+
+    project_id: str
+    tasks: TaskCounts
+
+
 class AgentCounts(WireModel):
     """How many agents there are, and how many are connected."""
 

@@ -5,6 +5,7 @@ choose may be guessable and go through argon2id, which is slow on purpose: never
 :func:`matches` in the event loop.
 """
 
+import functools
 import hashlib
 import hmac
 import secrets
@@ -22,19 +23,36 @@ def make_secret() -> str:
     return PREFIX + secrets.token_urlsafe(32)
 
 
+def is_made(secret: str) -> bool:
+    """Say whether a secret has the form of those that Nexus makes."""
+    return secret.startswith(PREFIX) and len(secret) >= len(make_secret())
+
+
 def hash_secret(secret: str, pepper: bytes) -> str:
     """Return what to store: a keyed hash of a secret that Nexus made, argon2id of any other."""
-    if secret.startswith(PREFIX) and len(secret) >= len(make_secret()):
-        return _HMAC + hmac.new(pepper, secret.encode(), hashlib.sha256).hexdigest()
-    return _argon2.hash(secret)
+    return _keyed(secret, pepper) if is_made(secret) else _argon2.hash(secret)
 
 
-def matches(secret: str, stored: str, pepper: bytes) -> bool:
-    """Say whether ``secret`` is the one behind ``stored``, in constant time for its kind."""
-    if stored.startswith(_HMAC):
-        wanted = _HMAC + hmac.new(pepper, secret.encode(), hashlib.sha256).hexdigest()
-        return hmac.compare_digest(wanted, stored)
+def matches(secret: str, stored: str | None, pepper: bytes) -> bool:
+    """Say whether ``secret`` is the one behind ``stored``; None when there is no such client.
+
+    How long that takes depends on the form of ``secret`` alone, so it tells nobody whether a
+    client exists or which kind of secret it has.
+    """
+    if is_made(secret):
+        return hmac.compare_digest(_keyed(secret, pepper), stored or "")
+    chosen = stored if stored is not None and not stored.startswith(_HMAC) else None
     try:
-        return _argon2.verify(stored, secret)
+        _argon2.verify(chosen or _nobodys_hash(), secret)
     except (Argon2Error, InvalidHashError):
         return False
+    return chosen is not None
+
+
+def _keyed(secret: str, pepper: bytes) -> str:
+    return _HMAC + hmac.new(pepper, secret.encode(), hashlib.sha256).hexdigest()
+
+
+@functools.cache
+def _nobodys_hash() -> str:
+    return _argon2.hash(make_secret())

@@ -181,7 +181,7 @@ def close_all(tx: Tx, reason: str) -> None:
 
 
 def ready_sessions(tx: Tx, node_id: str) -> Sequence[Row]:
-    """Return this node's sessions that take tasks, of agents that may, with their agents' columns."""
+    """Return this node's sessions that take tasks, of agents that may."""
     return tx.rows(
         sa.select(sessions, agents.c.capabilities.label("agent_capabilities"))
         .join_from(sessions, agents)

@@ -1,7 +1,7 @@
 """Where tasks are made, found, and moved by people."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import sqlalchemy as sa
 from pydantic import Field
@@ -10,7 +10,7 @@ from nexus.domain.errors import Conflict, NotFound
 from nexus.domain.principal import Principal
 from nexus.domain.tasks import check_person_move
 from nexus.services import activity, attempts, leases, projects, views
-from nexus.services.command import Capabilities, Command, Line, Metadata, Text
+from nexus.services.command import Capabilities, Command, Edit, Line, Metadata, Ref, Text
 from nexus.store.ids import new_id
 from nexus.store.schema import group_members, tasks
 from nexus.store.tx import Row, Tx
@@ -24,32 +24,38 @@ from oblivion.protocol import (
     TaskUpdate,
 )
 
-Priority = Annotated[int, Field(ge=1, le=4)]
+Priority = Annotated[int, Field(strict=True, ge=1, le=4)]
 """1 urgent, 2 high, 3 normal, 4 low."""
+
+Attempts = Annotated[int, Field(strict=True, ge=1, le=100)]
+Timeout = Annotated[int, Field(strict=True, ge=1, le=7 * 24 * 3600)]
+"""Seconds, at most a week."""
 
 
 class CreateTask(Command):
     """A new unit of work; ``timeout_seconds`` bounds each attempt."""
 
-    project_id: str
+    project_id: Ref
     title: Line
     description: Text = ""
     priority: Priority = 3
     required_capabilities: Capabilities = Field(default_factory=list)
-    max_attempts: int = Field(default=3, ge=1, le=100)
-    timeout_seconds: int | None = Field(default=None, ge=1, le=7 * 24 * 3600)
+    max_attempts: Attempts = 3
+    timeout_seconds: Timeout | None = None
     metadata: Metadata = Field(default_factory=dict)
 
 
-class EditTask(Command):
+class EditTask(Edit):
     """What a person may change of a task that has not ended."""
+
+    may_be_empty: ClassVar = frozenset({"timeout_seconds"})
 
     title: Line | None = None
     description: Text | None = None
     priority: Priority | None = None
     required_capabilities: Capabilities | None = None
-    max_attempts: int | None = Field(default=None, ge=1, le=100)
-    timeout_seconds: int | None = Field(default=None, ge=1, le=7 * 24 * 3600)
+    max_attempts: Attempts | None = None
+    timeout_seconds: Timeout | None = None
     metadata: Metadata | None = None
 
 

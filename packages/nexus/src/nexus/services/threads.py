@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
+from pydantic import StrictBool
 
 from nexus.domain.mentions import APP_NAMES, handle_of, mentioned_names
-from nexus.services import activity, agents, attempts, events, leases, views
-from nexus.services.command import Command, Line, Text
+from nexus.domain.principal import Principal
+from nexus.services import activity, agents, attempts, events, leases, tasks, views
+from nexus.services.command import Command, Line, Words
 from nexus.store import schema
 from nexus.store.ids import new_id
 from nexus.store.schema import group_members, messages
@@ -22,6 +24,7 @@ from oblivion.protocol import (
     TaskStatus,
     ThreadMessage,
     ThreadPage,
+    ThreadReplyAck,
     WakeUpPayload,
 )
 
@@ -29,8 +32,15 @@ from oblivion.protocol import (
 class Say(Command):
     """A person speaks in a task's thread; ``author`` defaults to the caller."""
 
-    text: Text
+    text: Words
     author: Line | None = None
+
+
+class Reply(Command):
+    """A message for a task's thread; ``broadcast`` shows it in the channel too, where there is one."""
+
+    message: Words
+    broadcast: StrictBool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +96,31 @@ def post_as_agent(tx: Tx, agent_id: str, wish: PostMessage) -> PostMessageAck:
     task = leases.visible(tx, agent_id, wish.task_id)
     author = Author(id=agent_id, name=agents.by_id(tx, agent_id)["name"], is_human=False)
     return PostMessageAck(message_ts=post(tx, task, author, wish.text, wish.kind))
+
+
+def say(tx: Tx, caller: Principal, task_id: str, wish: Say) -> ThreadReplyAck:
+    """Let a person speak in the thread of any task of its tenant.
+
+    Raises:
+        NotFound: no such task.
+    """
+    task = tasks.find(tx, caller, task_id)
+    name = wish.author or caller.client_id
+    author = Author(id=caller.client_id, name=name, is_human=True)
+    return ThreadReplyAck(message_ts=post(tx, task, author, wish.text))
+
+
+def reply(tx: Tx, caller: Principal, task_id: str, wish: Reply) -> ThreadReplyAck:
+    """Let whoever calls, an agent or a person, speak in the thread.
+
+    Raises:
+        NotFound: no such task for the caller.
+    """
+    if caller.agent_id is None:
+        return say(tx, caller, task_id, Say(text=wish.message))
+    own_id = tasks.find(tx, caller, task_id)["id"]
+    message = PostMessage(task_id=own_id, text=wish.message, broadcast=wish.broadcast)
+    return ThreadReplyAck(message_ts=post_as_agent(tx, caller.agent_id, message).message_ts)
 
 
 def _next_ts(tx: Tx, task_id: str) -> int:
@@ -145,7 +180,7 @@ def _members(tx: Tx, group_id: str) -> Sequence[Row]:
 
 
 def page(tx: Tx, task_id: str, *, limit: int, after: int) -> ThreadPage:
-    """Return messages in order; ``after`` is the ``ts`` in microseconds that the last page ended on."""
+    """Return messages in order; ``after`` is the ``ts`` (microseconds) the last page ended on."""
     rows = tx.rows(
         messages.select()
         .where(messages.c.task_id == task_id, messages.c.ts > after)

@@ -18,7 +18,7 @@ _TYPE = "at+jwt"
 class TokenExpired(Unauthenticated):
     """The token was good once; ask for a new one."""
 
-    code = ErrorCode.TOKEN_EXPIRED
+    code: str = ErrorCode.TOKEN_EXPIRED
     retryable = True
 
 

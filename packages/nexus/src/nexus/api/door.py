@@ -1,0 +1,135 @@
+"""Where callers come in: who asks, whether it may, and what a command that comes twice is answered."""
+
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+from fastapi import Depends, Request, Security
+from fastapi.openapi.models import OAuthFlowClientCredentials, OAuthFlows
+from fastapi.security import OAuth2
+from starlette.responses import Response
+
+from nexus.api.answers import answer
+from nexus.api.problems import NoToken
+from nexus.domain.errors import Invalid
+from nexus.domain.principal import Principal
+from nexus.services import identity
+from nexus.services.idempotency import Answer, KeyedRequest, once
+from nexus.services.platform import Platform
+from nexus.store.tx import Tx
+from oblivion.protocol import WireModel
+
+R = TypeVar("R")
+Act = Callable[[Tx, Principal], R]
+Requirement = Callable[[Principal], object]
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+_LONGEST_KEY = 255
+
+_scheme = OAuth2(
+    scheme_name="client credentials",
+    flows=OAuthFlows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/auth/token")),
+    auto_error=False,
+)
+
+
+def platform_of(request: Request) -> Platform:
+    """Return the platform that this API serves."""
+    platform: Platform = request.app.state.platform
+    return platform
+
+
+Here = Annotated[Platform, Depends(platform_of)]
+"""The platform, for what needs no caller."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """One request of a known caller; what it does happens in one transaction with the check of its role."""
+
+    platform: Platform
+    claimed: Principal
+    requires: Requirement
+    request: KeyedRequest | None = None
+
+    async def read(self, act: Act[R]) -> R:
+        """Return what ``act`` finds for the caller."""
+        return await self.platform.store.read(self._enter, act)
+
+    async def write(self, act: Act[R]) -> R:
+        """Carry out ``act`` for the caller and return its result once it is on disk."""
+        return await self.platform.store.write(self._enter, act)
+
+    async def post(self, act: Act[WireModel], *, created: str | None = None) -> Response:
+        """Carry out a command once, however often it comes, and answer what it returned.
+
+        ``created`` is the address of what it made, ``/tasks/{id}`` for one: the answer is 201 then.
+        """
+        done = await self.write(lambda tx, caller: self._once(tx, caller, act, 201 if created else 200))
+        headers = {"Idempotency-Replayed": "true"} if done.repeated else {}
+        if created is not None:
+            headers["Location"] = created.format_map(done.body)
+        return answer(done.body, status=done.status, headers=headers)
+
+    def _once(self, tx: Tx, caller: Principal, act: Act[WireModel], status: int) -> Answer:
+        return once(tx, self.request, lambda: Answer(status=status, body=act(tx, caller).to_wire()))
+
+    def _enter(self, tx: Tx, act: Act[R]) -> R:
+        """Judge the caller by what is stored now; its token may be older than that."""
+        caller = identity.principal(tx, self.claimed.client_id)
+        self.requires(caller)
+        return act(tx, caller)
+
+
+def _entrance(requires: Requirement) -> Callable[..., Awaitable[Door]]:
+    async def enter(
+        request: Request, platform: Here, authorization: Annotated[str | None, Security(_scheme)]
+    ) -> Door:
+        claimed = platform.tokens.read(_token(authorization), platform.clock())
+        requires(claimed)
+        keyed = await _keyed(request, platform, claimed) if request.method == "POST" else None
+        return Door(platform=platform, claimed=claimed, requires=requires, request=keyed)
+
+    return enter
+
+
+def _token(authorization: str | None) -> str:
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise NoToken("send Authorization: Bearer with a token from POST /auth/token")
+    return token.strip()
+
+
+async def _keyed(request: Request, platform: Platform, caller: Principal) -> KeyedRequest | None:
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is None:
+        return None
+    if not 0 < len(key) <= _LONGEST_KEY or not key.isascii() or not key.isprintable():
+        raise Invalid(f"{IDEMPOTENCY_KEY} must be 1 to {_LONGEST_KEY} visible ASCII characters")
+    asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
+    return KeyedRequest(
+        client_id=caller.client_id,
+        key=key,
+        # Keyed, because a body may hold a secret that is easy to guess.
+        fingerprint=hmac.new(platform.pepper, asked, hashlib.sha256).hexdigest(),
+    )
+
+
+def _anyone(_caller: Principal) -> None:
+    """Everyone with a token may."""
+
+
+def _speaker(caller: Principal) -> None:
+    if caller.agent_id is None:
+        caller.require_admin()
+
+
+AdminDoor = Annotated[Door, Depends(_entrance(Principal.require_admin))]
+ViewerDoor = Annotated[Door, Depends(_entrance(Principal.require_viewer))]
+AgentDoor = Annotated[Door, Depends(_entrance(Principal.require_agent))]
+SpeakerDoor = Annotated[Door, Depends(_entrance(_speaker))]
+"""For agents and admins: those who act on tasks."""
+OpenDoor = Annotated[Door, Depends(_entrance(_anyone))]
+"""For every role; what an agent sees is bounded by its groups."""

@@ -1,0 +1,164 @@
+"""Where refusals become problem details (RFC 9457): every error of the API has this one form."""
+
+import re
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from nexus.api.answers import Json
+from nexus.domain.errors import Invalid, NexusError, Unauthenticated, Unavailable
+from oblivion.protocol import ErrorCode, FieldProblem, Problem
+
+logger = structlog.get_logger(__name__)
+
+_CODES = {
+    400: "bad_request",
+    401: ErrorCode.UNAUTHORIZED,
+    403: ErrorCode.FORBIDDEN,
+    404: ErrorCode.NOT_FOUND,
+    405: "method_not_allowed",
+    409: ErrorCode.CONFLICT,
+    413: "payload_too_large",
+    415: "unsupported_media_type",
+    422: ErrorCode.INVALID_PAYLOAD,
+    429: ErrorCode.RATE_LIMITED,
+    503: ErrorCode.UNAVAILABLE,
+}
+
+
+def install(api: FastAPI) -> None:
+    """Have every refusal and every failure of ``api`` answered as a problem."""
+    api.add_exception_handler(NexusError, _refused)
+    api.add_exception_handler(RequestValidationError, _invalid)
+    api.add_exception_handler(HTTPException, _http)
+
+
+class ProblemResponse(Json):
+    """An answer that is a problem."""
+
+    media_type = "application/problem+json"
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: Sequence[FieldProblem] = (),
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a problem; ``detail`` says what to change."""
+    body = Problem(
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        errors=list(errors),
+    ).to_wire()
+    if not errors:
+        del body["errors"]
+    return ProblemResponse(body, status_code=status, headers=headers)
+
+
+async def _refused(_request: Request, error: Any) -> Response:
+    return refused(error)
+
+
+def refused(error: NexusError) -> Response:
+    """Return a refusal of the services as a problem."""
+    fields = error.problems if isinstance(error, Invalid) else ()
+    return problem(
+        error.status,
+        error.code,
+        error.message,
+        errors=[FieldProblem(pointer=pointer, detail=detail) for pointer, detail in fields],
+        headers=_headers(error),
+    )
+
+
+def _headers(error: NexusError) -> dict[str, str]:
+    if isinstance(error, Unavailable):
+        return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": _challenge(error)}
+    return {}
+
+
+def _challenge(error: Unauthenticated) -> str:
+    """RFC 6750, section 3: a caller that sent no token is told no error."""
+    if isinstance(error, NoToken):
+        return 'Bearer realm="nexus"'
+    said = re.sub(r"[^ !#-\[\]-~]", "?", error.message)
+    return f'Bearer realm="nexus", error="invalid_token", error_description="{said}"'
+
+
+class NoToken(Unauthenticated):
+    """The caller did not say who it is."""
+
+
+async def _invalid(_request: Request, error: Any) -> Response:
+    fields = [_field(found) for found in error.errors()]
+    first = fields[0]
+    more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
+    detail = f"{first.pointer or 'the body'}: {first.detail}{more}"
+    return problem(422, ErrorCode.INVALID_PAYLOAD, detail, errors=fields)
+
+
+def _field(found: Mapping[str, Any]) -> FieldProblem:
+    """Take over where and what, never the input itself: it may be a secret."""
+    where, *path = found["loc"]
+    message = str(found["msg"]).removeprefix("Value error, ")
+    if where != "body":
+        message = f"{message} (in the {where})"
+    return FieldProblem(pointer="".join(f"/{_escaped(part)}" for part in path), detail=message)
+
+
+def _escaped(part: object) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
+async def _http(request: Request, error: Any) -> Response:
+    code = _CODES.get(error.status_code, "http_error")
+    return problem(error.status_code, code, _said(request, error), headers=error.headers)
+
+
+def _said(request: Request, error: HTTPException) -> str:
+    target = f"{request.method} {request.url.path}"
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return f"there is no {target}; /api shows what there is"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{target} is not offered; the header Allow says what is"
+    return str(error.detail)
+
+
+class Boundary:
+    """The last place an error can reach: it is logged here, and the caller gets no trace of it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, and answer 500 where the app raises before it answered."""
+        started = False
+
+        async def note(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note)
+        except Exception:  # noqa: BLE001 - whatever it is, it must be logged and answered
+            logger.exception("request_failed", method=scope.get("method"), path=scope.get("path"))
+            if scope["type"] != "http" or started:
+                raise
+            detail = "Nexus failed at this request; its log says why"
+            await problem(500, ErrorCode.INTERNAL, detail)(scope, receive, send)

@@ -1,0 +1,150 @@
+"""Where the checks of `nexus doctor` live, each a finding with what to do about it."""
+
+import errno
+import os
+import platform
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+import httpx
+
+from nexus.cli.client import Client
+from nexus.cli.credentials import Wish, find_credentials
+from nexus.cli.errors import CliError
+from nexus.cli.problems import unreachable
+
+OLDEST_PYTHON = (3, 11)
+SKEW_WARNS_S = 10
+SKEW_FAILS_S = 300
+
+Status = Literal["ok", "warn", "fail"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What one check found, and what to do when that is not well."""
+
+    check: str
+    status: Status
+    found: str
+    fix: str | None = None
+
+    def document(self) -> dict[str, str | None]:
+        """Return the finding as JSON shows it."""
+        return dict(vars(self))
+
+
+def python() -> Finding:
+    """Check that this Python is new enough."""
+    found = f"{platform.python_version()} at {sys.executable}"
+    if sys.version_info[:2] < OLDEST_PYTHON:
+        fix = f"install Python {'.'.join(map(str, OLDEST_PYTHON))} or newer"
+        return Finding(check="python", status="fail", found=found, fix=fix)
+    return Finding(check="python", status="ok", found=found)
+
+
+def data_folder(path: Path) -> Finding:
+    """Check that the data folder can be written."""
+    name = "data folder"
+    shown = str(path.resolve())
+    if not path.exists():
+        fix = "`nexus serve` makes it; if it should be there, give --data-dir"
+        return Finding(check=name, status="warn", found=f"{shown} does not exist", fix=fix)
+    if not path.is_dir():
+        fix = "choose another one with --data-dir"
+        return Finding(check=name, status="fail", found=f"{shown} is no folder", fix=fix)
+    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+        fix = "change its owner, or choose another one with --data-dir"
+        return Finding(check=name, status="fail", found=f"{shown} is not writable", fix=fix)
+    return Finding(check=name, status="ok", found=shown)
+
+
+def schema(database: Path) -> Iterator[Finding]:
+    """Check that this version of Nexus can use the database, if there is one."""
+    from nexus.store import Database, DataDirError
+
+    if not database.exists():
+        return
+    opened = Database(database)
+    try:
+        opened.refuse_newer()
+        version, newest = opened.version(), opened.newest_version()
+    except DataDirError as error:
+        fix = "upgrade Nexus, or restore a backup"
+        yield Finding(check="schema", status="fail", found=str(error), fix=fix)
+    else:
+        yield _schema_version(version, newest)
+    finally:
+        opened.close()
+
+
+def _schema_version(version: str | None, newest: str) -> Finding:
+    if version == newest:
+        return Finding(check="schema", status="ok", found=f"version {newest}")
+    found = f"version {version or 'none'}, this Nexus has {newest}"
+    fix = "run `nexus migrate`, or start `nexus serve`"
+    return Finding(check="schema", status="warn", found=found, fix=fix)
+
+
+def server(http: httpx.Client, url: str) -> tuple[httpx.Response | None, Finding]:
+    """Check that Nexus answers and is ready; return its answer too, None without one."""
+    try:
+        answer = http.get("/readyz")
+    except httpx.HTTPError as error:
+        why = str(unreachable(url, error))
+        return None, Finding(
+            check="server", status="fail", found=why, fix="start it, or give its --url"
+        )
+    if answer.is_success:
+        return answer, Finding(check="server", status="ok", found=f"{url} is ready")
+    found = f"{url}/readyz answers HTTP {answer.status_code}"
+    fix = "wait, then see the server's log; is it a Nexus that listens there?"
+    return answer, Finding(check="server", status="fail", found=found, fix=fix)
+
+
+def port(url: str, *, answered: bool) -> Finding:
+    """Check that Nexus has, or could have, the port."""
+    parts = urlsplit(url)
+    number = parts.port or (443 if parts.scheme == "https" else 80)
+    if answered:
+        return Finding(check="port", status="ok", found=f"{number} is in use by the server")
+    try:
+        socket.create_server(("127.0.0.1", number)).close()
+    except OSError as error:
+        why = "taken" if error.errno == errno.EADDRINUSE else error.strerror
+        fix = "stop what listens there, or choose another one with `nexus serve --port`"
+        return Finding(check="port", status="fail", found=f"{number}: {why}", fix=fix)
+    return Finding(check="port", status="ok", found=f"{number} is free")
+
+
+def clock(answer: httpx.Response) -> Finding:
+    """Check that this machine's clock and the server's agree, by the ``Date`` of an answer."""
+    try:
+        theirs = parsedate_to_datetime(answer.headers.get("date", ""))
+    except (ValueError, TypeError):
+        fix = "does a proxy remove the header Date?"
+        return Finding(check="clock", status="warn", found="the server tells no time", fix=fix)
+    skew = abs((datetime.now(UTC) - theirs).total_seconds())
+    status: Status = "ok" if skew <= SKEW_WARNS_S else "warn" if skew <= SKEW_FAILS_S else "fail"
+    found = f"{skew:.0f} s apart from the server"
+    fix = None if status == "ok" else "let both machines take their time from NTP"
+    return Finding(check="clock", status=status, found=found, fix=fix)
+
+
+def credentials(http: httpx.Client, wish: Wish) -> Finding:
+    """Check that Nexus gives a token for the credentials that commands would use."""
+    try:
+        found = find_credentials(wish)
+        Client(http, found).get("/observer/stats")
+    except CliError as error:
+        fix = "give --client-id and --client-secret of an admin"
+        return Finding(check="credentials", status="fail", found=error.message, fix=fix)
+    says = f"{found.client_id}, from {found.source}"
+    return Finding(check="credentials", status="ok", found=says)

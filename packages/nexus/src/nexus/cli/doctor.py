@@ -1,0 +1,68 @@
+"""Where the command `nexus doctor` lives: it shows the checks and what to do about them."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from nexus.cli.credentials import Wish
+from nexus.cli.errors import Failed
+from nexus.cli.output import Columns, Output, clean
+from nexus.cli.session import (
+    DEFAULT_URL,
+    ClientIdOption,
+    ClientSecretOption,
+    DataDirOption,
+    JsonOption,
+    UrlOption,
+)
+
+if TYPE_CHECKING:
+    from nexus.cli.checks import Finding
+
+_COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
+_COLUMNS: Columns = {
+    "": lambda finding: Text(finding["status"], style=_COLOURS[finding["status"]]),
+    "CHECK": lambda finding: Text(finding["check"]),
+    "FOUND": lambda finding: Text(clean(finding["found"])),
+    "WHAT TO DO": lambda finding: Text(finding["fix"] or ""),
+}
+
+
+def doctor(
+    json: JsonOption = False,
+    url: UrlOption = DEFAULT_URL,
+    client_id: ClientIdOption = None,
+    client_secret: ClientSecretOption = None,
+    data_dir: DataDirOption = None,
+) -> None:
+    """Check this machine, the data, the server and the credentials; exit code 1 if one fails."""
+    wish = Wish(url=url, client_id=client_id, client_secret=client_secret, data_dir=data_dir)
+    findings = list(_examine(wish))
+    failed = [finding for finding in findings if finding.status == "fail"]
+    shown = [finding.document() for finding in findings]
+    Output(json=json).listing(shown, _COLUMNS, ok=not failed)
+    if failed:
+        raise Failed(f"{len(failed)} of {len(findings)} checks failed")
+
+
+def _examine(wish: Wish) -> Iterator["Finding"]:
+    from nexus.cli import checks
+    from nexus.cli.addresses import is_local
+    from nexus.cli.client import open_http
+    from nexus.cli.local import load
+
+    with open_http(wish.url, timeout_s=5.0) as http:
+        yield checks.python()
+        local = is_local(wish.url)
+        if local or wish.data_dir is not None:
+            settings = load(data_dir=wish.data_dir)
+            yield checks.data_folder(settings.data_dir)
+            yield from checks.schema(settings.database_path)
+        answer, finding = checks.server(http, wish.url)
+        yield finding
+        if local:
+            yield checks.port(wish.url, answered=answer is not None)
+        if answer is not None:
+            yield checks.clock(answer)
+            yield checks.credentials(http, wish)

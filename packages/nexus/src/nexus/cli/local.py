@@ -1,0 +1,46 @@
+"""Where commands that work on this machine, not over the API, get their settings."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nexus.cli.errors import BadUsage
+
+if TYPE_CHECKING:
+    from nexus.settings import Settings
+
+DataDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        help="The folder of everything that is kept; also: NEXUS_DATA_DIR.",
+        show_default="nexus-data",
+    ),
+]
+
+
+@contextlib.contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Let what is wrong with settings or the data folder end the command with exit code 2."""
+    from nexus.settings import SettingsError
+    from nexus.store import DataDirError
+
+    try:
+        yield
+    except (SettingsError, DataDirError) as error:
+        raise BadUsage(str(error)) from error
+
+
+def load(**options: Any) -> "Settings":
+    """Return the settings that options and environment make.
+
+    Raises:
+        BadUsage: one of them is wrong.
+    """
+    from nexus.settings import load_settings
+
+    with one_line_errors():
+        return load_settings(**options)

@@ -1,0 +1,69 @@
+"""Where the command `nexus serve` lives."""
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nexus import __version__
+from nexus.cli.local import DataDirOption, load, one_line_errors
+
+if TYPE_CHECKING:
+    from nexus.app import Nexus
+    from nexus.settings import Settings
+
+
+class LogLevel(StrEnum):
+    """How much the server logs."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def serve(
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65535,
+            help="The port to answer on, 0 takes a free one; also: NEXUS_PORT.",
+            show_default="3000",
+        ),
+    ] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            help="The address to answer on, 0.0.0.0 for all; also: NEXUS_HOST.",
+            show_default="127.0.0.1",
+        ),
+    ] = None,
+    data_dir: DataDirOption = None,
+    log_level: Annotated[
+        LogLevel | None,
+        typer.Option(help="How much to log; also: NEXUS_LOG_LEVEL.", show_default="info"),
+    ] = None,
+) -> None:
+    """Start Nexus; the first Ctrl-C drains and stops it, a second one stops it at once."""
+    import asyncio
+
+    settings = load(port=port, host=host, data_dir=data_dir, log_level=log_level)
+
+    from nexus.server import serve as serve_until_stopped
+    from nexus.telemetry import configure_logging
+
+    configure_logging(settings.log_level)
+    with one_line_errors():
+        asyncio.run(
+            serve_until_stopped(settings, lambda nexus, url: _announce(settings, nexus, url))
+        )
+
+
+def _announce(settings: "Settings", nexus: "Nexus", url: str) -> None:
+    print(f"Nexus {__version__} answers at {url}, data in {settings.data_dir.resolve()}")
+    if nexus.new_admin is not None:
+        print(f"  admin client id      {nexus.new_admin.client_id}")
+        print(f"  admin client secret  {nexus.new_admin.client_secret}")
+        print("  (shown once; kept in admin-credentials.json there, for you only)")
+    print("Ctrl-C stops it.", flush=True)

@@ -1,0 +1,235 @@
+"""Leases: who gets them, how they are fenced, how they end."""
+
+import pytest
+from service_world import NODE, ServiceWorld, done, update
+
+from nexus.domain.errors import AlreadyClaimed, LeaseLost, NoFreeSlot, NotFound
+from nexus.services import attempts, dispatch, events, handover, leases, sessions, tasks
+from oblivion.protocol import ActiveTask, TaskStatus
+
+
+def lease(world: ServiceWorld) -> int:
+    return world.run(dispatch.lease_next, NODE, world.limits.lease_ms)
+
+
+def test_a_waiting_task_is_leased_to_a_ready_agent_and_told_to_it(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task("Do it", priority=1)
+    assert lease(world) == 1
+    (event,) = world.events_of(agent)
+    assert event["type"] == "task_assigned"
+    assert event["payload"]["title"] == "Do it"
+    assert event["payload"]["attempt"] == 1
+    assert world.show(task.id).status is TaskStatus.CLAIMED
+    assert f"agent:{agent}" in world.woken
+
+
+def test_an_agent_gets_no_more_than_it_announced(world: ServiceWorld) -> None:
+    world.connect(world.agent("a"), max_concurrency=2)
+    for _ in range(3):
+        world.task()
+    assert lease(world) == 2
+    assert lease(world) == 0
+
+
+def test_urgent_tasks_go_first_then_the_oldest(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent, max_concurrency=3)
+    low = world.task("low", priority=4)
+    world.time.advance(seconds=1)
+    old = world.task("old")
+    world.time.advance(seconds=1)
+    new = world.task("new")
+    world.time.advance(seconds=1)
+    urgent = world.task("urgent", priority=1)
+    lease(world)
+    told = [event["payload"]["taskId"] for event in world.events_of(agent)]
+    assert told == [urgent.id, old.id, new.id]
+    assert world.show(low.id).status is TaskStatus.TODO
+
+
+@pytest.mark.parametrize("announcement", [{"accepts_tasks": False}, {"capabilities": ["rust"]}])
+def test_an_agent_that_drains_or_lacks_a_capability_gets_nothing(
+    world: ServiceWorld, announcement: dict[str, object]
+) -> None:
+    world.connect(world.agent("a"), **announcement)
+    world.task(required_capabilities=["python"])
+    assert lease(world) == 0
+
+
+def test_capabilities_of_the_profile_and_of_the_announcement_add_up(world: ServiceWorld) -> None:
+    world.connect(world.agent("a", capabilities=("python",)), capabilities=["rust"])
+    world.task(required_capabilities=["python", "rust"])
+    assert lease(world) == 1
+
+
+def test_far_more_unfitting_tasks_than_a_page_do_not_hide_a_fitting_one(
+    world: ServiceWorld,
+) -> None:
+    world.connect(world.agent("a"))
+    for _ in range(450):
+        world.task(required_capabilities=["rust"])
+    fitting = world.task()
+    assert lease(world) == 1
+    assert world.show(fitting.id).status is TaskStatus.CLAIMED
+
+
+def test_a_claim_wins_once_and_the_second_agent_is_told_who_holds_it(world: ServiceWorld) -> None:
+    first, second = world.agent("a"), world.agent("b")
+    task = world.task(project="race")
+    claim = {"max_concurrency": 1, "lease_ms": 1000}
+    won = world.run(leases.claim, first, task.id, **claim)
+    assert (won.success, won.attempt) == (True, 1)
+    assert world.run(leases.claim, first, task.id, **claim) == won
+    with pytest.raises(AlreadyClaimed, match="CLAIMED"):
+        world.run(leases.claim, second, task.id, **claim)
+
+
+def test_a_claim_beyond_the_announced_slots_is_refused(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    one, two = world.task(project="race"), world.task(project="race")
+    world.run(leases.claim, agent, one.id, max_concurrency=1, lease_ms=1000)
+    with pytest.raises(NoFreeSlot):
+        world.run(leases.claim, agent, two.id, max_concurrency=1, lease_ms=1000)
+
+
+def test_an_agent_outside_the_group_cannot_see_the_task(world: ServiceWorld) -> None:
+    task = world.task(project="race")
+    with pytest.raises(NotFound):
+        world.run(leases.claim, "stranger", task.id, max_concurrency=1, lease_ms=1000)
+
+
+def test_a_lease_that_ran_out_goes_to_another_agent_with_the_next_attempt(
+    world: ServiceWorld,
+) -> None:
+    lost, other = world.agent("lost"), world.agent("other")
+    ref = world.connect(lost)
+    task = world.task()
+    lease(world)
+    world.run(sessions.close_session, ref, "gone")
+    world.connect(other)
+    world.time.advance(seconds=121)
+    assert world.run(attempts.expire) == 1
+    assert lease(world) == 1
+    after = world.show(task.id)
+    assert (after.claimed_by_agent_id, after.attempt) == (other, 2)
+    assert [event["type"] for event in world.events_of(lost)] == ["task_assigned", "task_cancelled"]
+    with pytest.raises(LeaseLost, match="attempt 1"):
+        world.run(attempts.update, lost, done(task, attempt=1))
+    world.run(attempts.update, other, done(task, attempt=2))
+
+
+def test_a_heartbeat_keeps_only_the_leases_it_names(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    ref = world.connect(agent, max_concurrency=2)
+    kept, dropped = world.task("kept"), world.task("dropped")
+    lease(world)
+    world.time.advance(seconds=60)
+    world.run(handover.heartbeat, ref, [ActiveTask(task_id=kept.id, attempt=1)], world.limits)
+    world.time.advance(seconds=61)
+    assert world.run(attempts.expire) == 1
+    assert world.show(kept.id).status is TaskStatus.CLAIMED
+    assert world.show(dropped.id).status is TaskStatus.TODO
+
+
+def test_a_failed_attempt_is_tried_again_after_a_pause_and_ends_readably(
+    world: ServiceWorld,
+) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task(max_attempts=2)
+    for attempt in (1, 2):
+        assert lease(world) == 1
+        failed = update(task, TaskStatus.FAILED, attempt, error=f"ValueError: {attempt}")
+        world.run(attempts.update, agent, failed)
+        assert lease(world) == 0
+        world.time.advance(seconds=5)
+    after = world.show(task.id)
+    assert (after.status, after.error) == (TaskStatus.FAILED, "ValueError: 2")
+
+
+def test_a_task_handed_back_uses_up_no_attempt(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task(max_attempts=1)
+    lease(world)
+    world.run(attempts.update, agent, update(task, TaskStatus.TODO))
+    assert world.show(task.id).status is TaskStatus.TODO
+    lease(world)
+    world.run(attempts.update, agent, done(task, attempt=2, result={"ok": True}))
+    assert world.show(task.id).result == {"ok": True}
+
+
+def test_a_deadline_ends_the_attempt_and_tells_the_agent(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task(timeout_seconds=10, max_attempts=1)
+    lease(world)
+    world.time.advance(seconds=11)
+    world.run(attempts.expire)
+    assert world.show(task.id).error == "the attempt took longer than 10 s"
+    cancelled = world.events_of(agent)[-1]
+    assert cancelled["payload"]["reason"] == "deadline"
+
+
+def test_a_late_completion_never_overwrites_what_the_reaper_did(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task(max_attempts=1)
+    lease(world)
+    world.time.advance(seconds=121)
+    world.run(attempts.expire)
+    with pytest.raises(LeaseLost):
+        world.run(attempts.update, agent, done(task))
+    assert world.show(task.id).status is TaskStatus.FAILED
+
+
+def test_a_restarted_process_gives_back_what_its_earlier_life_held(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent, instance_id="one")
+    task = world.task()
+    lease(world)
+    world.run(events.acknowledge, agent, [1])
+    world.connect(agent, instance_id="two")
+    assert world.show(task.id).status is TaskStatus.TODO
+    assert lease(world) == 1
+    assert world.show(task.id).attempt == 2
+
+
+def test_a_reconnect_of_the_same_process_keeps_its_leases(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent, instance_id="one")
+    task = world.task()
+    lease(world)
+    world.run(events.acknowledge, agent, [1])
+    ref = world.run(sessions.open_session, agent, NODE)
+    active = [ActiveTask(task_id=task.id, attempt=1), ActiveTask(task_id="gone", attempt=4)]
+    ack = world.announce(ref, instance_id="one", active=active)
+    assert ack.lost == ["gone"]
+    assert world.show(task.id).status is TaskStatus.CLAIMED
+
+
+def test_a_person_cancels_a_running_task_and_its_agent_is_told(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task()
+    lease(world)
+    world.run(tasks.cancel, world.admin, task.id, tasks.Reason(reason="not needed"))
+    after = world.show(task.id)
+    assert (after.status, after.error) == (TaskStatus.CANCELLED, "not needed")
+    assert world.events_of(agent)[-1]["payload"]["reason"] == "cancelled"
+    with pytest.raises(LeaseLost):
+        world.run(attempts.update, agent, done(task))
+
+
+def test_a_retry_by_a_person_gives_a_fresh_set_of_attempts(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task(max_attempts=1)
+    lease(world)
+    world.run(attempts.update, agent, update(task, TaskStatus.FAILED, error="x"))
+    assert world.run(tasks.retry, world.admin, task.id).status is TaskStatus.TODO
+    lease(world)
+    world.run(attempts.update, agent, done(task, attempt=2))
+    assert world.show(task.id).status is TaskStatus.DONE

@@ -1,0 +1,177 @@
+"""A LangGraph agent that summarises texts: it plans, asks when a task is unclear, acts, reviews. ::
+
+              .----- unclear: ask a person ------.
+              v                                  |
+    START -> plan -> clear? -> act -> review -> good enough? -> END
+                                ^                  |
+                                '------ no --------'
+
+Without a key it runs on :class:`LocalModel`, a few rules that run anywhere and always say the same.
+With ``ANTHROPIC_API_KEY`` or ``OPENAI_API_KEY`` the same graph runs on a real model. ::
+
+    pip install "oblivion-sdk[langgraph]"              # with a key also: langchain-anthropic
+    export OBLIVION_NEXUS_URL=... OBLIVION_CLIENT_ID=... OBLIVION_CLIENT_SECRET=...
+    python langgraph_agent.py
+"""
+
+import os
+import re
+import sys
+from collections import Counter
+from typing import Any, Literal, TypedDict
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from oblivion import OblivionClient, OblivionError, TaskAssignedPayload
+
+PROVIDERS = {
+    "ANTHROPIC_API_KEY": ("langchain-anthropic", "anthropic:claude-sonnet-4-5"),
+    "OPENAI_API_KEY": ("langchain-openai", "openai:gpt-5-mini"),
+}
+MAX_QUESTIONS, MAX_DRAFTS = 2, 3
+ANSWER_TIMEOUT = 3600.0  # seconds that a person may take
+
+PLAN = (
+    "You summarise texts. Say in one line what you will do with the task below. If it does not "
+    "contain the text, or not how long the summary is to be, answer with QUESTION: and one question."
+)
+ACT = "You summarise texts. Carry out the plan for the task below; answer with the summary alone."
+REVIEW = (
+    "You check summaries. Answer OK if the draft keeps to the task and the plan, else say in one "
+    "line what is wrong."
+)
+
+
+class State(TypedDict, total=False):
+    """What the nodes know of one task; each node returns what it changes."""
+
+    task_id: str
+    task: str
+    plan: str
+    draft: str
+    verdict: str
+    questions: int
+    drafts: int
+
+
+class Summariser:
+    """The nodes of the graph and the ways between them."""
+
+    def __init__(self, client: OblivionClient, model: BaseChatModel) -> None:
+        self._client = client
+        self._model = model
+
+    async def plan(self, state: State) -> State:
+        """Decide what to do, or what to ask."""
+        return {"plan": await self._say(PLAN, state["task"])}
+
+    async def ask(self, state: State) -> State:
+        """Ask in the task's thread; the task is BLOCKED_ON_HUMAN until somebody answers."""
+        question = state["plan"].removeprefix("QUESTION:").strip()
+        answer = await self._client.ask_human(state["task_id"], question, timeout=ANSWER_TIMEOUT)
+        return {
+            "task": f"{state['task']}\n\n{question}\n{answer}",
+            "questions": state.get("questions", 0) + 1,
+        }
+
+    async def act(self, state: State) -> State:
+        """Write a draft, with an eye on what was wrong with the last one."""
+        parts = [state["task"], f"Plan: {state['plan']}"]
+        if remark := state.get("verdict"):
+            parts.append(f"The last draft was refused: {remark}")
+        draft = await self._say(ACT, "\n\n".join(parts))
+        return {"draft": draft, "drafts": state.get("drafts", 0) + 1}
+
+    async def review(self, state: State) -> State:
+        """Judge the draft."""
+        parts = [state["task"], f"Plan: {state['plan']}", f"Draft: {state['draft']}"]
+        return {"verdict": await self._say(REVIEW, "\n\n".join(parts))}
+
+    def is_clear(self, state: State) -> Literal["ask", "act"]:
+        """Go on to work, unless there is something to ask."""
+        unclear = state["plan"].startswith("QUESTION:")
+        return "ask" if unclear and state.get("questions", 0) < MAX_QUESTIONS else "act"
+
+    def is_good(self, state: State) -> Literal["act", "__end__"]:
+        """End with a good draft, or when enough of them were written."""
+        good = state["verdict"].strip().upper().startswith("OK")
+        return "__end__" if good or state["drafts"] >= MAX_DRAFTS else "act"
+
+    async def _say(self, role: str, content: str) -> str:
+        answer = await self._model.ainvoke([SystemMessage(role), HumanMessage(content)])
+        return answer.text.strip()
+
+
+def build_graph(nodes: Summariser) -> CompiledStateGraph[State, None, State, State]:
+    """Return the graph drawn above."""
+    graph = StateGraph(State)
+    graph.add_node("plan", nodes.plan)
+    graph.add_node("ask", nodes.ask)
+    graph.add_node("act", nodes.act)
+    graph.add_node("review", nodes.review)
+    graph.add_edge(START, "plan")
+    graph.add_conditional_edges("plan", nodes.is_clear)
+    graph.add_edge("ask", "plan")
+    graph.add_edge("act", "review")
+    graph.add_conditional_edges("review", nodes.is_good, {"act": "act", "__end__": END})
+    return graph.compile()
+
+
+def create_agent(client: OblivionClient, model: BaseChatModel) -> None:
+    """Have the graph work on every task; each node that ends is progress that people see."""
+    graph = build_graph(Summariser(client, model))
+    milestones = {"plan": 0.25, "ask": 0.25, "act": 0.75, "review": 1.0}
+
+    @client.on_task_assigned
+    async def summarise(payload: TaskAssignedPayload) -> dict[str, Any]:
+        state: State = {
+            "task_id": payload.task_id,
+            "task": f"{payload.title}\n\n{payload.description}",
+        }
+        await client.update_status("working", payload.task_id, "Planning...")
+        async for step in graph.astream(state, stream_mode="updates"):
+            for node, changes in step.items():
+                state.update(changes)
+                await client.report_progress(payload.task_id, milestones[node], f"{node}: done")
+        await client.post_message(payload.task_id, state["draft"])
+        await client.update_status("idle")
+        return {"summary": state["draft"], "plan": state["plan"], "drafts": state["drafts"]}
+
+
+# --- models ---------------------------------------------------------------------------------------
+
+
+def choose_model() -> BaseChatModel:
+    """Return a provider's model if its key is set, else the local one."""
+    for key, (package, name) in PROVIDERS.items():
+        if os.environ.get(key):
+            return provider_model(package, os.environ.get("LANGGRAPH_AGENT_MODEL", name))
+    return LocalModel()
+
+
+def provider_model(package: str, name: str) -> BaseChatModel:
+    """Return a model of a provider; its packages are needed only here."""
+    try:
+        from langchain.chat_models import init_chat_model
+
+        model: BaseChatModel = init_chat_model(name)
+    except ImportError as error:
+        raise SystemExit(f"{name} needs more packages: pip install langchain {package}") from error
+    return model
+
+
+class LocalModel(BaseChatModel):
+    """No language model: rules that pick the sentences whose words are most frequent in the text."""
+
+    @property
+    def _llm_type(self) -> str:
+        return "oblivion-local-rules"
+
+    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        role, content = messages[0].text, messages[-1].text
+        answer = {PLAN: _plan, ACT: _act, REVIEW: _review}[role](content)
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(answer))])

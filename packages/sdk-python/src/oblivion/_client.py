@@ -1,0 +1,268 @@
+"""Where the public face lives: :class:`OblivionClient`."""
+
+import asyncio
+import uuid
+from collections.abc import Coroutine, Iterable, Mapping
+from contextlib import suppress
+from importlib import metadata
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from oblivion._agent import Identity
+from oblivion._clock import Clock, SystemClock
+from oblivion._config import Limits, Settings, clean_names, clean_secret, clean_url, options_from_env
+from oblivion._context import current
+from oblivion._decorators import HandlerDecorators
+from oblivion._inbox import Inbox
+from oblivion._operations import Operations
+from oblivion._process import run_until_signal
+from oblivion.errors import AlreadyConnectedError, Disconnected, NotConnectedError, UsageError
+
+if TYPE_CHECKING:
+    from oblivion._wiring import Parts
+
+_T = TypeVar("_T")
+
+
+class OblivionClient(HandlerDecorators, Operations):
+    """An agent's connection to Nexus.
+
+    Register handlers with the ``on_...`` decorators, then ``await connect()`` and
+    ``await wait()``; or use ``async with client:``; or call ``run()``, which owns the event loop
+    and the signals. After its end a client may connect again.
+
+    Args:
+        nexus_url: the address of Nexus, such as ``http://localhost:3000``; a path is kept.
+        client_id: the agent's OAuth2 client id.
+        client_secret: its secret; never shown in a repr, log or error.
+        auto_reconnect: come back after a lost connection, until disconnected by hand.
+        reconnect_delay: seconds before the first try to come back; they double with every
+            further one up to 300, and chance adds up to a fifth.
+        capabilities: what the agent can do, such as ``["python", "review"]``; tasks may require
+            some.
+        version: the agent's own version, shown to people; default is the SDK's.
+        max_concurrency: how many tasks the agent works on at once, 1 to 1000.
+        drain_timeout: seconds that running handlers get to end when the client stops; after
+            them they are cancelled and their tasks handed back.
+        limits: the bounds of queues and waits.
+        clock: where time comes from; tests bring their own.
+
+    Raises:
+        ConfigurationError: an argument is wrong; the message says what to change. It is a
+            ValueError, too, and a TypeError where the type is wrong.
+    """
+
+    def __init__(
+        self,
+        nexus_url: str,
+        client_id: str,
+        client_secret: str,
+        auto_reconnect: bool = True,
+        reconnect_delay: float = 5.0,
+        *,
+        capabilities: Iterable[str] = (),
+        version: str = "",
+        max_concurrency: int = 1,
+        drain_timeout: float = 30.0,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__()
+        self._settings = Settings(
+            nexus_url=clean_url(nexus_url),
+            client_id=client_id,
+            client_secret=clean_secret(client_secret),
+            auto_reconnect=auto_reconnect,
+            reconnect_delay=reconnect_delay,
+            capabilities=clean_names(capabilities),
+            version=version,
+            max_concurrency=max_concurrency,
+            drain_timeout=drain_timeout,
+            limits=limits if limits is not None else Limits(),
+        )
+        self._clock: Clock = clock if clock is not None else SystemClock()
+        self._identity = Identity(instance_id=str(uuid.uuid4()), sdk=_sdk(), inbox=Inbox())
+        self._current: Parts | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Return a client made from ``OBLIVION_*`` variables (of ``os.environ`` by default).
+
+        ``OBLIVION_NEXUS_URL``, ``OBLIVION_CLIENT_ID`` and ``OBLIVION_CLIENT_SECRET`` are
+        required; ``OBLIVION_AUTO_RECONNECT``, ``OBLIVION_RECONNECT_DELAY``,
+        ``OBLIVION_CAPABILITIES`` (separated by commas), ``OBLIVION_VERSION``,
+        ``OBLIVION_MAX_CONCURRENCY`` and ``OBLIVION_DRAIN_TIMEOUT`` are optional.
+
+        Raises:
+            ConfigurationError: a required variable is missing, or one cannot be read.
+        """
+        return cls(**options_from_env(environ))
+
+    @property
+    def connected(self) -> bool:
+        """Whether the client is connected and ready at this moment."""
+        return self._current is not None and self._current.session.connected
+
+    @property
+    def agent_id(self) -> str | None:
+        """The id that Nexus knows this agent by; None before the first connect."""
+        return self._current.session.agent_id if self._current is not None else None
+
+    async def connect(self) -> None:
+        """Connect, and return when Nexus may send work. Reconnecting starts only after this.
+
+        Raises:
+            NexusUnreachable: nothing usable answered at ``nexus_url``.
+            AuthenticationFailed: client id or secret was not accepted.
+            AgentPending: an admin has not approved the agent yet.
+            AgentRejected: an admin rejected the agent.
+            AgentDisabled: the agent is disabled.
+            ProtocolUnsupported: this SDK and this Nexus do not fit together.
+            ConnectRefused: Nexus refused for another reason, named by ``code``.
+            AlreadyConnectedError: the client is connected, or is just connecting.
+        """
+        if self._opening is not None or self._is_live():
+            raise AlreadyConnectedError(
+                "connect() was called already: use one client per agent, and wait() or "
+                "disconnect() before connecting again"
+            )
+        self._handlers.freeze(True)
+        self._opening = asyncio.ensure_future(self._open())
+        try:
+            await self._opening
+        except asyncio.CancelledError:
+            if asyncio.current_task() is not None and _being_cancelled():
+                raise
+            raise Disconnected("disconnect() was called while connecting") from None
+        finally:
+            self._opening = None
+            self._handlers.freeze(self._is_live())
+
+    async def wait(self) -> None:
+        """Wait for the end: return after ``disconnect()``, raise when the session cannot go on.
+
+        Raises:
+            SessionSuperseded: a newer session of the same agent took over.
+            ConnectionLost: the connection was lost and ``auto_reconnect`` is off.
+            ConnectRefused: the credentials are no longer accepted, or the agent was disabled.
+            NotConnectedError: ``connect()`` was not called.
+        """
+        if self._running is None:
+            raise NotConnectedError("there is nothing to wait for: await connect() first")
+        await asyncio.shield(self._running)
+
+    async def disconnect(self) -> None:
+        """Stop: take no more tasks, let handlers end (``drain_timeout``), close.
+
+        Returns when all is closed; within a handler, at once, and the client stops when the
+        handler has ended. Without a connection it does nothing.
+        """
+        if self._opening is not None:
+            self._opening.cancel()
+        if self._current is None or self._running is None:
+            return
+        self._current.session.stop()
+        if current() is None:
+            with suppress(Exception):
+                await asyncio.shield(self._running)
+
+    async def __aenter__(self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.disconnect()
+
+    def run(self) -> None:
+        """Connect and serve until a signal: own the event loop, from start to end.
+
+        The first SIGINT or SIGTERM drains as :meth:`disconnect` does, the second quits at once.
+
+        Raises:
+            UsageError: an event loop is running already; await ``connect()`` and ``wait()``.
+            OblivionError: what ``connect()`` and ``wait()`` raise.
+        """
+        run_until_signal(self._serve, self.disconnect)
+
+    def from_thread(self, call: Coroutine[Any, Any, _T]) -> _T:
+        """Make a call from a handler that is a plain function, and return its result.
+
+        For example ``client.from_thread(client.update_status("working", payload.task_id))``.
+
+        Raises:
+            NotConnectedError: the client was never connected.
+            UsageError: called on the event loop's own thread, where ``await`` is the way.
+        """
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            call.close()
+            raise NotConnectedError("from_thread() needs a connected client: call connect() first")
+        if _running_loop() is not None:
+            call.close()
+            raise UsageError("from_thread() is for plain functions: here, await the call itself")
+        return asyncio.run_coroutine_threadsafe(call, loop).result()
+
+    def __repr__(self) -> str:
+        settings = self._settings
+        state = "connected" if self.connected else "not connected"
+        return f"<OblivionClient {settings.client_id!r} at {settings.nexus_url} ({state})>"
+
+    def _parts(self) -> "Parts":
+        if self._current is None:
+            raise NotConnectedError("the client is not connected: await connect() first")
+        if not self._is_live():
+            raise NotConnectedError("the session has ended: await connect() to begin another")
+        return self._current
+
+    def _is_live(self) -> bool:
+        return self._running is not None and not self._running.done()
+
+    async def _serve(self) -> None:
+        await self.connect()
+        await self.wait()
+
+    async def _open(self) -> None:
+        from oblivion._wiring import compose
+
+        parts = compose(self._settings, self._handlers, self._identity, self._clock)
+        try:
+            await parts.session.start()
+        except BaseException:
+            await parts.http.aclose()
+            raise
+        self._loop = asyncio.get_running_loop()
+        self._current = parts
+        self._running = asyncio.create_task(parts.run(), name="oblivion-session")
+        self._running.add_done_callback(self._ended)
+
+    def _ended(self, running: asyncio.Task[None]) -> None:
+        self._handlers.freeze(False)
+        if not running.cancelled():
+            running.exception()
+
+
+def _being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _sdk() -> str:
+    try:
+        return f"python/{metadata.version('oblivion-sdk')}"
+    except metadata.PackageNotFoundError:
+        return "python/0"

@@ -1,0 +1,95 @@
+"""Where the decorators live that make functions handlers."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from oblivion._agent import DISCONNECTED
+from oblivion._handlers import Handlers
+from oblivion.protocol import (
+    ConnectedPayload,
+    ContextUpdatePayload,
+    EventType,
+    TaskAssignedPayload,
+    TaskAvailablePayload,
+    TaskCancelledPayload,
+    ToolResultPayload,
+    WakeUpPayload,
+)
+
+_Assigned = TypeVar("_Assigned", bound=Callable[[TaskAssignedPayload], object])
+_Available = TypeVar("_Available", bound=Callable[[TaskAvailablePayload], object])
+_Cancelled = TypeVar("_Cancelled", bound=Callable[[TaskCancelledPayload], object])
+_Context = TypeVar("_Context", bound=Callable[[ContextUpdatePayload], object])
+_WakeUp = TypeVar("_WakeUp", bound=Callable[[WakeUpPayload], object])
+_Tool = TypeVar("_Tool", bound=Callable[[ToolResultPayload], object])
+_Connected = TypeVar(
+    "_Connected", bound=Callable[[ConnectedPayload], object] | Callable[[], object]
+)
+_Disconnected = TypeVar("_Disconnected", bound=Callable[[str], object] | Callable[[], object])
+
+
+class HandlerDecorators:
+    """The ``on_...`` decorators of the client.
+
+    Each takes a function, async or plain, and returns it unchanged. Async handlers run in a task
+    of their own, plain ones on a thread. There is one handler per event.
+
+    Every decorator raises :class:`~oblivion.InvalidHandlerError` when the function is not
+    callable or takes the wrong parameters, when the event has a handler already, and while the
+    client is connected.
+    """
+
+    def __init__(self) -> None:
+        self._handlers = Handlers()
+
+    def on_task_assigned(self, handler: _Assigned) -> _Assigned:
+        """Call ``handler`` for each task that this agent holds from now on.
+
+        A handler that returns completes the task, and what it returns becomes the result; one
+        that raises fails the attempt. If it moved the task itself (``complete_task``,
+        ``fail_task``, ``release_task``, ``block_task``), nothing is reported. It is cancelled
+        when the task is cancelled or its lease lost.
+        """
+        self._handlers.register(EventType.TASK_ASSIGNED, handler)
+        return handler
+
+    def on_task_available(self, handler: _Available) -> _Available:
+        """Call ``handler`` for each task that waits for a claim; it decides on ``claim_task``.
+
+        Without this handler the client claims the most urgent task whenever it has a free slot.
+        """
+        self._handlers.register(EventType.TASK_AVAILABLE, handler)
+        return handler
+
+    def on_task_cancelled(self, handler: _Cancelled) -> _Cancelled:
+        """Call ``handler`` when a task was taken away, after its own handler was cancelled."""
+        self._handlers.register(EventType.TASK_CANCELLED, handler)
+        return handler
+
+    def on_context_update(self, handler: _Context) -> _Context:
+        """Call ``handler`` for each message in the thread of a held task, in order per task.
+
+        The answer to :meth:`ask_human` goes to who asked, and not here.
+        """
+        self._handlers.register(EventType.CONTEXT_UPDATE, handler)
+        return handler
+
+    def on_wake_up(self, handler: _WakeUp) -> _WakeUp:
+        """Call ``handler`` when somebody wants this agent's attention (``payload.reason``)."""
+        self._handlers.register(EventType.WAKE_UP, handler)
+        return handler
+
+    def on_tool_result(self, handler: _Tool) -> _Tool:
+        """Call ``handler`` for each tool result, also of calls that ``request_tool`` awaits."""
+        self._handlers.register(EventType.TOOL_RESULT, handler)
+        return handler
+
+    def on_connected(self, handler: _Connected) -> _Connected:
+        """Call ``handler`` after each connect and reconnect; it may take no parameter."""
+        self._handlers.register(EventType.CONNECTED, handler, bare=True)
+        return handler
+
+    def on_disconnected(self, handler: _Disconnected) -> _Disconnected:
+        """Call ``handler`` with the reason after each loss; it may take no parameter."""
+        self._handlers.register(DISCONNECTED, handler, bare=True)
+        return handler

@@ -1,0 +1,223 @@
+"""Where the calls live that an author makes: about the agent, its tasks, threads and tools."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from oblivion._checks import ARGUMENTS
+from oblivion._desk import build
+from oblivion._json import to_json
+from oblivion.errors import InvalidArgument
+from oblivion.protocol import (
+    AgentStatus,
+    ClaimResult,
+    ClaimTask,
+    ContextUpdatePayload,
+    EventType,
+    MessageKind,
+    PostMessage,
+    PostMessageAck,
+    Task,
+    TaskStatus,
+    TaskSummary,
+    ThreadMessage,
+    ToolResultPayload,
+)
+
+if TYPE_CHECKING:
+    from oblivion._wiring import Parts
+
+
+class Operations:
+    """The calls of a connected client.
+
+    All of them raise:
+
+    * :class:`~oblivion.NotConnectedError` before ``connect()`` and after the session's end;
+    * :class:`~oblivion.InvalidArgument` for a wrong argument, before anything is sent;
+    * :class:`~oblivion.CallRefused` (or what is below it) when Nexus refuses.
+
+    Those over the socket wait while the client reconnects, and raise
+    :class:`~oblivion.QueueOverflow` when too many wait already and
+    :class:`~oblivion.SessionEnded` when the session ends first. Those over HTTP
+    (``get_task``, ``get_thread``, ``list_tasks``) raise :class:`~oblivion.NexusUnreachable`.
+    """
+
+    def _parts(self) -> "Parts":
+        raise NotImplementedError
+
+    async def update_status(
+        self, status: AgentStatus | str, task_id: str | None = None, message: str | None = None
+    ) -> None:
+        """Say what the agent does: ``idle``, ``working`` or ``error``.
+
+        ``working`` with a task moves that task to IN_PROGRESS.
+        """
+        known = _status(status)
+        ARGUMENTS.optional_text("task_id", task_id)
+        ARGUMENTS.optional_text("message", message)
+        await self._parts().agent.desk.set_status(known, task_id, message)
+
+    async def send_heartbeat(self) -> None:
+        """Send a heartbeat now and wait for its answer; the client sends its own regularly."""
+        await self._parts().session.beat()
+
+    async def claim_task(self, task_id: str) -> ClaimResult:
+        """Claim an offered task; a won one arrives at ``on_task_assigned``.
+
+        A claim that another agent won is a result with ``success`` False, not an error.
+        """
+        claim = ClaimTask(task_id=ARGUMENTS.text("task_id", task_id))
+        return await self._parts().agent.calls.call(EventType.CLAIM_TASK, claim, ClaimResult)
+
+    async def complete_task(
+        self, task_id: str, result: object = None, message: str | None = None
+    ) -> None:
+        """Finish a held task as DONE, with a result that JSON can hold and a last word.
+
+        Raises:
+            LeaseLost: the task is not, or no longer, this agent's.
+            InvalidTransition: a person has ended it meanwhile.
+        """
+        plain = to_json("result", result)
+        await self._move(task_id, TaskStatus.DONE, result=plain, message=message)
+
+    async def fail_task(self, task_id: str, error: str) -> None:
+        """Fail this attempt at a held task; Nexus decides whether there is another one.
+
+        Raises:
+            LeaseLost: the task is not, or no longer, this agent's.
+        """
+        ARGUMENTS.text("error", error)
+        await self._move(task_id, TaskStatus.FAILED, error=error)
+
+    async def release_task(self, task_id: str) -> None:
+        """Hand a held task back unfinished; no attempt is used up.
+
+        Raises:
+            LeaseLost: the task is not, or no longer, this agent's.
+        """
+        await self._move(task_id, TaskStatus.TODO)
+
+    async def block_task(self, task_id: str, message: str | None = None) -> None:
+        """Mark a held task as waiting for a person; the agent keeps it.
+
+        When a person writes into its thread, Nexus moves it on, and ``on_context_update`` may
+        end it with ``complete_task``. To wait for the answer in place, use :meth:`ask_human`.
+
+        Raises:
+            LeaseLost: the task is not, or no longer, this agent's.
+        """
+        await self._move(task_id, TaskStatus.BLOCKED_ON_HUMAN, message=message)
+
+    async def report_progress(
+        self, task_id: str, progress: float, message: str | None = None
+    ) -> None:
+        """Say how far a held task is, from 0 to 1; it is then IN_PROGRESS.
+
+        Raises:
+            LeaseLost: the task is not, or no longer, this agent's.
+        """
+        share = ARGUMENTS.number("progress", progress, low=0)
+        if share > 1:
+            raise InvalidArgument(f"progress must be from 0 to 1, not {progress}")
+        await self._move(task_id, TaskStatus.IN_PROGRESS, progress=share, message=message)
+
+    async def post_message(
+        self,
+        task_id: str,
+        text: str,
+        *,
+        kind: MessageKind | str = MessageKind.MESSAGE,
+        broadcast: bool = False,
+    ) -> PostMessageAck:
+        """Write into a task's thread and return where the message stands.
+
+        ``broadcast`` shows it in the project's channel, too; ``kind`` is ``message``,
+        ``question`` or ``final``.
+        """
+        message = build(
+            PostMessage,
+            task_id=ARGUMENTS.text("task_id", task_id),
+            text=ARGUMENTS.text("text", text),
+            kind=kind,
+            broadcast=ARGUMENTS.flag("broadcast", broadcast),
+        )
+        return await self._parts().agent.calls.call(
+            EventType.POST_MESSAGE, message, PostMessageAck
+        )
+
+    async def ask_human(
+        self, task_id: str, question: str, timeout: float | None = None
+    ) -> ContextUpdatePayload:
+        """Post a question into the thread of a held task and return the answer.
+
+        The task is BLOCKED_ON_HUMAN meanwhile. The answer is the next message of a person that
+        is newer than the question; it does not go to ``on_context_update``. ``timeout`` is in
+        seconds, None waits without end.
+
+        Raises:
+            HumanTimeout: nobody answered in time; the task is IN_PROGRESS again.
+            LeaseLost: the task is not, or no longer, this agent's.
+        """
+        ARGUMENTS.text("task_id", task_id)
+        ARGUMENTS.text("question", question)
+        ARGUMENTS.seconds("timeout", timeout)
+        return await self._parts().agent.ask_human(task_id, question, timeout)
+
+    async def get_thread(self, task_id: str, limit: int | None = None) -> list[ThreadMessage]:
+        """Return the messages of a task's thread, oldest first, all or the first ``limit``."""
+        ARGUMENTS.text("task_id", task_id)
+        if limit is not None:
+            ARGUMENTS.whole("limit", limit, low=1, high=1_000_000)
+        return await self._parts().rest.get_thread(task_id, limit)
+
+    async def list_tasks(self, available: bool = False) -> list[TaskSummary]:
+        """Return the open tasks that this agent holds, or those ``available`` to be claimed."""
+        ARGUMENTS.flag("available", available)
+        return await self._parts().rest.list_tasks(available=available)
+
+    async def get_task(self, task_id: str) -> Task:
+        """Return a task of this agent's groups, by its own id or that of its source."""
+        return await self._parts().rest.get_task(ARGUMENTS.text("task_id", task_id))
+
+    async def request_tool(
+        self,
+        tool: str,
+        action: str,
+        params: Mapping[str, object] | None = None,
+        timeout: float = 30.0,
+        task_id: str | None = None,
+    ) -> ToolResultPayload:
+        """Have Nexus run a tool and return its result, within ``timeout`` seconds.
+
+        A refusal, a time-out and a lost session are results, too: ``success`` is False and
+        ``error`` says why. Wrong arguments raise.
+        """
+        ARGUMENTS.text("tool", tool)
+        ARGUMENTS.text("action", action)
+        ARGUMENTS.optional_text("task_id", task_id)
+        seconds = ARGUMENTS.number("timeout", timeout, low=0, above=True)
+        plain = _params(params)
+        return await self._parts().agent.tools.request(tool, action, plain, seconds, task_id)
+
+    async def _move(self, task_id: str, status: TaskStatus, **fields: Any) -> None:
+        ARGUMENTS.text("task_id", task_id)
+        ARGUMENTS.optional_text("message", fields.get("message"))
+        await self._parts().agent.desk.move(task_id, status, **fields)
+
+
+def _status(value: object) -> AgentStatus:
+    try:
+        return AgentStatus(ARGUMENTS.text("status", value))
+    except ValueError:
+        words = ", ".join(status.value for status in AgentStatus)
+        raise InvalidArgument(f"status must be one of {words}, not {value!r}") from None
+
+
+def _params(value: object) -> dict[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ARGUMENTS.wrong_type(f"params must be a dict, not {type(value).__name__}")
+    plain: dict[str, Any] = to_json("params", value)
+    return plain

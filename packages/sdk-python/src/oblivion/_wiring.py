@@ -1,0 +1,42 @@
+"""Where a session and the libraries it needs are brought together; loaded with the first connect."""
+
+from dataclasses import dataclass
+
+import httpx
+
+from oblivion._agent import Agent, Identity
+from oblivion._auth import ClientCredentials
+from oblivion._clock import Clock
+from oblivion._config import Settings
+from oblivion._handlers import Handlers
+from oblivion._rest import Rest
+from oblivion._session import Session
+from oblivion._socketio import SocketIOConnector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """One session with what it consists of."""
+
+    session: Session
+    agent: Agent
+    rest: Rest
+    http: httpx.AsyncClient
+
+    async def run(self) -> None:
+        """Live; see :meth:`Session.run`."""
+        try:
+            await self.session.run()
+        finally:
+            await self.http.aclose()
+
+
+def compose(settings: Settings, handlers: Handlers, identity: Identity, clock: Clock) -> Parts:
+    """Build a session that has not started."""
+    timeout = settings.limits.connect_timeout
+    http = httpx.AsyncClient(base_url=settings.nexus_url + "/", timeout=timeout)
+    tokens = ClientCredentials(http, settings.client_id, settings.client_secret, clock)
+    agent = Agent(settings, handlers, identity, clock)
+    connector = SocketIOConnector(settings.nexus_url, clock, timeout)
+    session = Session(settings, agent, connector, tokens, clock)
+    return Parts(session=session, agent=agent, rest=Rest(http, tokens), http=http)
