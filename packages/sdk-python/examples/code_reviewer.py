@@ -23,7 +23,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from ruff import find_ruff_bin
+from ruff import find_ruff_bin  # type: ignore[import-untyped]  # it ships no types
 
 from oblivion import HumanTimeout, OblivionClient, OblivionError, TaskAssignedPayload
 
@@ -71,7 +71,9 @@ def wanted_rules(task: TaskAssignedPayload) -> list[str]:
     rules = strings("rules", task.metadata.get("rules", []))
     for rule in rules:
         if not _A_RULE.fullmatch(rule):
-            raise CannotReview(f"{rule!r} is no rule of ruff; they look like F401, or EM for a family")
+            raise CannotReview(
+                f"{rule!r} is no rule of ruff; they look like F401, or EM for a family"
+            )
     return rules
 
 
@@ -86,7 +88,9 @@ def inside(root: Path, name: str) -> str:
     """Return ``name`` relative to ``root``; whatever lies elsewhere, links included, is refused."""
     path = (root / name).resolve()
     if not path.is_relative_to(root):
-        raise CannotReview(f"{name} lies outside of {root}; this agent reviews only what is in there")
+        raise CannotReview(
+            f"{name} lies outside of {root}; this agent reviews only what is in there"
+        )
     if path.suffix not in {".py", ".pyi"} or not path.is_file():
         raise CannotReview(f"there is no Python file {name} in {root}")
     return path.relative_to(root).as_posix()
@@ -102,9 +106,9 @@ async def analyse(root: Path, paths: Sequence[str], rules: Sequence[str]) -> lis
         Finding(
             path=Path(item["filename"]).relative_to(root).as_posix(),
             line=item["location"]["row"],
-            rule=item["code"],
+            rule=item["code"] or "syntax",
             message=item["message"],
-            fixable=item["fix"] is not None,
+            fixable=(item["fix"] or {}).get("applicability") in {"safe", "unsafe"},
         )
         for item in found
     ]
@@ -124,7 +128,9 @@ async def run_ruff(root: Path, paths: Sequence[str], rules: Sequence[str], *opti
     try:
         async with asyncio.timeout(ANALYSIS_TIMEOUT):
             output, complaint = await ruff.communicate()
-    finally:  # the task was cancelled, or ruff took too long
+    except TimeoutError:
+        raise CannotReview(f"ruff took more than {ANALYSIS_TIMEOUT:g} s") from None
+    finally:  # after that, or when the task was cancelled
         if ruff.returncode is None:
             ruff.kill()
             await ruff.wait()
@@ -153,7 +159,7 @@ def describe(group: Sequence[Finding]) -> str:
     numbers = ", ".join(str(finding.line) for finding in group[:MAX_LINE_NUMBERS])
     more = ", ..." if len(group) > MAX_LINE_NUMBERS else ""
     word = "line" if len(group) == 1 else "lines"
-    return f"- {group[0].rule} ×{len(group)}: {group[0].message} ({word} {numbers}{more})"
+    return f"- {group[0].rule} ({len(group)}): {group[0].message}, {word} {numbers}{more}"
 
 
 def plural(count: int, noun: str) -> str:
@@ -224,12 +230,14 @@ class Reviewer:
             answer = await self._client.ask_human(task_id, question, timeout=ANSWER_TIMEOUT)
         except HumanTimeout:
             return ""
-        return str(answer)
+        return answer.content
 
 
 def says_yes(answer: str) -> bool:
     """Return whether a person agreed; anything unclear is a no."""
-    return bool(re.match(r"\W*(y|yes|yep|yeah|sure|ok|okay|please|go ahead)\b", answer, re.IGNORECASE))
+    return bool(
+        re.match(r"\W*(y|yes|yep|yeah|sure|ok|okay|please|go ahead)\b", answer, re.IGNORECASE)
+    )
 
 
 def summary(paths: Sequence[str], findings: Sequence[Finding]) -> dict[str, Any]:

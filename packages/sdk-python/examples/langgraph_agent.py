@@ -20,9 +20,8 @@ import sys
 from collections import Counter
 from typing import Any, Literal, TypedDict
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.language_models import BaseChatModel, SimpleChatModel
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
@@ -36,14 +35,18 @@ MAX_QUESTIONS, MAX_DRAFTS = 2, 3
 ANSWER_TIMEOUT = 3600.0  # seconds that a person may take
 
 PLAN = (
-    "You summarise texts. Say in one line what you will do with the task below. If it does not "
-    "contain the text, or not how long the summary is to be, answer with QUESTION: and one question."
+    "You summarise texts. Say in one line what you will do with the task below. If it lacks the "
+    "text, or the wanted length of the summary, answer with QUESTION: and one question instead."
 )
 ACT = "You summarise texts. Carry out the plan for the task below; answer with the summary alone."
 REVIEW = (
     "You check summaries. Answer OK if the draft keeps to the task and the plan, else say in one "
     "line what is wrong."
 )
+
+
+class StillUnclear(Exception):
+    """People were asked often enough; the message is the question that is still open."""
 
 
 class State(TypedDict, total=False):
@@ -71,12 +74,11 @@ class Summariser:
 
     async def ask(self, state: State) -> State:
         """Ask in the task's thread; the task is BLOCKED_ON_HUMAN until somebody answers."""
-        question = state["plan"].removeprefix("QUESTION:").strip()
+        question, asked = state["plan"].removeprefix("QUESTION:").strip(), state.get("questions", 0)
+        if asked >= MAX_QUESTIONS:
+            raise StillUnclear(question)
         answer = await self._client.ask_human(state["task_id"], question, timeout=ANSWER_TIMEOUT)
-        return {
-            "task": f"{state['task']}\n\n{question}\n{answer}",
-            "questions": state.get("questions", 0) + 1,
-        }
+        return {"task": f"{state['task']}\n\n{question}\n{answer.content}", "questions": asked + 1}
 
     async def act(self, state: State) -> State:
         """Write a draft, with an eye on what was wrong with the last one."""
@@ -93,8 +95,7 @@ class Summariser:
 
     def is_clear(self, state: State) -> Literal["ask", "act"]:
         """Go on to work, unless there is something to ask."""
-        unclear = state["plan"].startswith("QUESTION:")
-        return "ask" if unclear and state.get("questions", 0) < MAX_QUESTIONS else "act"
+        return "ask" if state["plan"].startswith("QUESTION:") else "act"
 
     def is_good(self, state: State) -> Literal["act", "__end__"]:
         """End with a good draft, or when enough of them were written."""
@@ -156,7 +157,7 @@ def choose_model() -> BaseChatModel:
 def provider_model(package: str, name: str) -> BaseChatModel:
     """Return a model of a provider; its packages are needed only here."""
     try:
-        from langchain.chat_models import init_chat_model
+        from langchain.chat_models import init_chat_model  # noqa: PLC0415  # only with a key
 
         model: BaseChatModel = init_chat_model(name)
     except ImportError as error:
@@ -164,14 +165,88 @@ def provider_model(package: str, name: str) -> BaseChatModel:
     return model
 
 
-class LocalModel(BaseChatModel):
-    """No language model: rules that pick the sentences whose words are most frequent in the text."""
+class LocalModel(SimpleChatModel):
+    """No language model: rules that pick the sentences with the most frequent words."""
 
     @property
     def _llm_type(self) -> str:
-        return "oblivion-local-rules"
+        return "local-rules"
 
-    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+    def _call(self, messages: list[BaseMessage], *_args: Any, **_kwargs: Any) -> str:
         role, content = messages[0].text, messages[-1].text
-        answer = {PLAN: _plan, ACT: _act, REVIEW: _review}[role](content)
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(answer))])
+        return {PLAN: plan_by_rules, ACT: act_by_rules, REVIEW: review_by_rules}[role](content)
+
+
+NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5}
+A_NUMBER = rf"(\d+|{'|'.join(NUMBERS)})"
+A_LENGTH = re.compile(
+    rf"{A_NUMBER} sentences?\b|sentences [^\n]*\?\n.*?\b{A_NUMBER}\b", re.IGNORECASE
+)
+
+
+def plan_by_rules(task: str) -> str:
+    """Name what is missing, or else the plan."""
+    if len(sentences(task)) < 2:
+        return "QUESTION: Which text shall I summarise? It should have a few sentences."
+    length = wanted_length(task)
+    if length is None:
+        return "QUESTION: How many sentences shall the summary have?"
+    return f"Summarise the text in {length} sentence(s)."
+
+
+def act_by_rules(content: str) -> str:
+    """Keep the sentences with the most frequent words, in the order of the text."""
+    task, _, plan = content.partition("\n\nPlan: ")
+    text = sentences(task)
+    words = Counter(word for sentence in text for word in long_words(sentence))
+
+    def weight(sentence: str) -> float:
+        mine = long_words(sentence)
+        return sum(words[word] for word in mine) / max(len(mine), 1)
+
+    best = sorted(text, key=weight, reverse=True)[: wanted_length(plan) or 1]
+    return " ".join(sentence for sentence in text if sentence in best)
+
+
+def review_by_rules(content: str) -> str:
+    """Compare the draft's length with the plan's."""
+    plan, _, draft = content.partition("\n\nPlan: ")[2].partition("\n\nDraft: ")
+    most = wanted_length(plan) or 1
+    good = 0 < len(sentences(draft)) <= most
+    return "OK" if good else f"The draft must have 1 to {most} sentence(s)."
+
+
+def sentences(text: str) -> list[str]:
+    """Return the sentences of a text that are worth keeping: neither questions nor a few words."""
+    parts = re.split(r"(?<=[.!?])\s+|\n{2,}", text)
+    return [part.strip() for part in parts if part.endswith((".", "!")) and len(part.split()) > 4]
+
+
+def long_words(sentence: str) -> set[str]:
+    """Return the words that carry meaning: roughly, those that are not short."""
+    return {word for word in re.findall(r"\w+", sentence.lower()) if len(word) > 3}
+
+
+def wanted_length(text: str) -> int | None:
+    """Return how many sentences a text asks for: ``in two sentences``, or the answer to `plan`."""
+    asked = A_LENGTH.search(text)
+    if asked is None:
+        return None
+    number = (asked[1] or asked[2]).lower()
+    return NUMBERS.get(number) or max(int(number), 1)
+
+
+def main() -> None:
+    """Summarise until Ctrl-C."""
+    model = choose_model()
+    print(f"Summaries by {model._llm_type}")
+    client = OblivionClient.from_env()
+    create_agent(client, model)
+    client.run()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except OblivionError as error:
+        sys.exit(f"langgraph_agent: {error}")

@@ -53,7 +53,9 @@ def test_a_mention_wakes_an_agent_by_name_or_client_id(world: ServiceWorld) -> N
     one, two = world.agent("code-reviewer"), world.agent("tester")
     task = world.task()
     say(world, task, "@Code-Reviewer and @tester, look")
-    assert heard(world, one) == heard(world, two) == [("wake_up", "@Code-Reviewer and @tester, look")]
+    assert (
+        heard(world, one) == heard(world, two) == [("wake_up", "@Code-Reviewer and @tester, look")]
+    )
     (event,) = world.events_of(one)
     assert event["payload"]["reason"] == "mention"
     assert event["payload"]["taskId"] == task.id

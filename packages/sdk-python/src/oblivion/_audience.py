@@ -75,5 +75,5 @@ class Audience:
                 await perform(self._handlers.get(event), value, self._threads)
         except asyncio.CancelledError:
             _log.info("handler_cancelled", handler=event, task_id=task_id)
-        except Exception as error:
-            _log.error("handler_failed", handler=event, task_id=task_id, exc_info=error)
+        except Exception:  # noqa: BLE001 - whatever an author's code raises
+            _log.exception("handler_failed", handler=event, task_id=task_id)

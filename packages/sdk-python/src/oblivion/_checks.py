@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 from oblivion.errors import (
     ConfigurationError,
@@ -66,7 +66,7 @@ class Checks:
         """Return ``value`` as a tuple if it is a collection of non-empty strings."""
         if isinstance(value, str | bytes) or not isinstance(value, Iterable):
             raise self.wrong_type(f'{name} must be a list of strings such as ["python"]')
-        members: Iterable[Any] = value
+        members = cast("Iterable[object]", value)
         return tuple(self.text(f"each of {name}", member) for member in members)
 
 

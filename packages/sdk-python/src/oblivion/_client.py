@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from oblivion._agent import Identity
 from oblivion._clock import Clock, SystemClock
-from oblivion._config import Limits, Settings, clean_names, clean_secret, clean_url, options_from_env
+from oblivion._config import (
+    Limits,
+    Settings,
+    clean_names,
+    clean_secret,
+    clean_url,
+    options_from_env,
+)
 from oblivion._context import current
 from oblivion._decorators import HandlerDecorators
 from oblivion._inbox import Inbox
@@ -52,7 +59,7 @@ class OblivionClient(HandlerDecorators, Operations):
             ValueError, too, and a TypeError where the type is wrong.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the quickstart's signature; what is rarely changed is in `limits`
         self,
         nexus_url: str,
         client_id: str,
@@ -230,7 +237,7 @@ class OblivionClient(HandlerDecorators, Operations):
         await self.wait()
 
     async def _open(self) -> None:
-        from oblivion._wiring import compose
+        from oblivion._wiring import compose  # noqa: PLC0415 - loads the network libraries
 
         parts = compose(self._settings, self._handlers, self._identity, self._clock)
         try:

@@ -5,9 +5,10 @@ Everything that waits takes a :class:`Clock`, so that a test can own the time.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 
@@ -52,21 +53,23 @@ class SystemClock:
 
 async def sleep(clock: Clock, seconds: float) -> None:
     """Wait for ``seconds`` of ``clock``."""
-    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    timer = clock.call_later(seconds, lambda: over.done() or over.set_result(None))
+    over = asyncio.Event()
+    timer = clock.call_later(seconds, over.set)
     try:
-        await over
+        await over.wait()
     finally:
         timer.cancel()
 
 
 @asynccontextmanager
-async def within(clock: Clock, seconds: float | None) -> AsyncIterator[None]:
+async def within(clock: Clock, seconds: float | None) -> AsyncGenerator[None]:
     """Raise TimeoutError when the body takes longer than ``seconds`` of ``clock``; None waits."""
     async with asyncio.timeout(None) as scope:
-        timer = clock.call_later(seconds, lambda: scope.reschedule(0)) if seconds is not None else None
+        if seconds is None:
+            yield
+            return
+        timer = clock.call_later(seconds, partial(scope.reschedule, 0))
         try:
             yield
         finally:
-            if timer is not None:
-                timer.cancel()
+            timer.cancel()

@@ -103,14 +103,15 @@ def clean_url(value: object) -> str:
         usable = bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError as error:
         raise ConfigurationError(f"nexus_url is not a URL: {error}") from None
+    if "@" in parts.netloc:
+        raise ConfigurationError(
+            "nexus_url must not carry credentials: pass client_id and client_secret instead"
+        )
     if parts.scheme not in {"http", "https"} or not usable:
         raise ConfigurationError(
-            f"nexus_url must look like http://localhost:3000 or https://nexus.example.com, not {url!r}"
-            if "@" not in url
-            else "nexus_url must look like http://localhost:3000 or https://nexus.example.com"
+            "nexus_url must look like http://localhost:3000 or https://nexus.example.com, "
+            f"not {url!r}"
         )
-    if "@" in parts.netloc:
-        raise ConfigurationError("nexus_url must not carry credentials; use client_id and client_secret")
     if parts.query or parts.fragment:
         raise ConfigurationError("nexus_url must not have a query or a fragment")
     return url.rstrip("/")

@@ -1,6 +1,6 @@
 """Where a handler's code finds out which attempt it works for."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def current() -> Handling | None:
 
 
 @contextmanager
-def handling(what: Handling) -> Iterator[None]:
+def handling(what: Handling) -> Generator[None]:
     """Mark the body, and the tasks and threads it starts, as the work of one handler."""
     token = _current.set(what)
     try:

@@ -91,9 +91,7 @@ class Desk:
             TaskUpdate, task_id=hold.task_id, attempt=hold.attempt, status=status, **fields
         )
         try:
-            await self._calls.call(
-                EventType.TASK_UPDATE, update, Acknowledged, essential=essential
-            )
+            await self._calls.call(EventType.TASK_UPDATE, update, Acknowledged, essential=essential)
         except LeaseLost:
             self.lose(hold.task_id, hold.attempt, CancelReason.LEASE_LOST)
             raise

@@ -156,9 +156,7 @@ class Dispatcher:
         lane = (EventType.TASK_CANCELLED, task.task_id)
         self._tell(EventType.TASK_CANCELLED, task, receipt, lane=lane)
 
-    def _context_update(
-        self, _link: Link, message: ContextUpdatePayload, receipt: Receipt
-    ) -> None:
+    def _context_update(self, _link: Link, message: ContextUpdatePayload, receipt: Receipt) -> None:
         _log.debug(EventType.CONTEXT_UPDATE, task_id=message.task_id, author=message.author)
         if not self._to.questions.take(message, receipt):
             self.to_handler((message, receipt))

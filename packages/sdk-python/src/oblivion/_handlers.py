@@ -91,7 +91,7 @@ def _binds(signature: inspect.Signature, *arguments: object) -> bool:
 
 def _is(question: Callable[[object], bool], function: object) -> bool:
     """Ask about a function, or about the ``__call__`` of an object."""
-    return question(function) or question(getattr(type(function), "__call__", None))
+    return question(function) or question(inspect.getattr_static(function, "__call__", None))
 
 
 def _name(function: object) -> str:

@@ -44,6 +44,5 @@ class Held:
     def active(self) -> list[ActiveTask]:
         """Return the leases as heartbeats report them."""
         return [
-            ActiveTask(task_id=hold.task_id, attempt=hold.attempt)
-            for hold in self._holds.values()
+            ActiveTask(task_id=hold.task_id, attempt=hold.attempt) for hold in self._holds.values()
         ]

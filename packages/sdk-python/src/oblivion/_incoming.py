@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from oblivion._json import as_object
 from oblivion.protocol import (
     ContextUpdatePayload,
     Envelope,
@@ -70,7 +71,7 @@ def read(event: str, data: Any) -> Incoming:
 
 def _unreadable(event: str, data: Any, problem: str) -> Incoming:
     """Keep what identifies the event, so that it can be acknowledged and does not come again."""
-    marks: dict[str, Any] = data if isinstance(data, dict) else {}
+    marks = as_object(data)
     event_id, seq = marks.get("id"), marks.get("seq")
     return Incoming(
         type=event,

@@ -1,8 +1,8 @@
 """Where values become JSON, or are refused with the reason before anything is sent."""
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
 
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
@@ -11,6 +11,8 @@ from oblivion.protocol import MAX_FRAME_BYTES
 
 _FRAME_MARGIN = 256
 """Room that the event's name and Socket.IO's own marks take in a frame."""
+
+_BINARY = (bytes, bytearray, memoryview)
 
 _COMPACT = (",", ":")
 
@@ -37,6 +39,11 @@ def to_json(name: str, value: object) -> Any:
     return plain
 
 
+def as_object(value: object) -> dict[str, Any]:
+    """Return ``value`` if it is a JSON object, an empty one otherwise."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
 def check_frame(name: str, envelope: Mapping[str, Any]) -> None:
     """Raise InvalidArgument if the envelope would not fit into one frame."""
     size = len(json.dumps(envelope, separators=_COMPACT)) + _FRAME_MARGIN
@@ -48,15 +55,22 @@ def check_frame(name: str, envelope: Mapping[str, Any]) -> None:
 
 
 def _refuse_bytes(name: str, value: object) -> None:
-    if isinstance(value, bytes | bytearray | memoryview):
+    if isinstance(value, _BINARY):
         raise InvalidArgumentType(
-            f"{name} contains binary data ({type(value).__name__}): decode it to a string first"
+            f"{name} contains binary data ({_type_name(value)}): decode it to a string first"
         )
-    if isinstance(value, Mapping):
-        members: list[object] = [*value.keys(), *value.values()]
-    elif isinstance(value, list | tuple | set | frozenset):
-        members = list(value)
-    else:
-        return
-    for member in members:
+    for member in _members(value):
         _refuse_bytes(name, member)
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
+
+
+def _members(value: object) -> list[object]:
+    if isinstance(value, Mapping):
+        pairs = cast("Mapping[object, object]", value)
+        return [*pairs.keys(), *pairs.values()]
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(cast("Iterable[object]", value))
+    return []

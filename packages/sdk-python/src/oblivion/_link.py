@@ -101,11 +101,16 @@ class Link:
             ConnectionLost: the connection ended first.
         """
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.call(event, data, lambda said: answer.done() or answer.set_result(said))
+
+        def answered(said: Any) -> None:
+            if not answer.done():
+                answer.set_result(said)
+
+        self.call(event, data, answered)
         return await self.first(answer)
 
     async def first(self, awaited: asyncio.Future[Any]) -> Any:
-        """Return the result of ``awaited``, or raise ConnectionLost when the connection ends first."""
+        """Return the result of ``awaited``, or raise ConnectionLost if the end comes first."""
         await asyncio.wait({awaited, self.lost}, return_when=asyncio.FIRST_COMPLETED)
         if awaited.done():
             return awaited.result()

@@ -17,7 +17,7 @@ class Log:
     """A logger with ids bound to it; an event is a snake_case word with fields."""
 
     target: logging.Logger
-    bound: dict[str, Any] = field(default_factory=dict)
+    bound: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def bind(self, **ids: Any) -> "Log":
         """Return a logger that adds ``ids`` to every line."""
@@ -36,8 +36,12 @@ class Log:
         self._write(logging.WARNING, event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
-        """Log what went wrong and needs somebody; ``exc_info`` adds a traceback."""
+        """Log what went wrong and needs somebody."""
         self._write(logging.ERROR, event, fields)
+
+    def exception(self, event: str, **fields: Any) -> None:
+        """Log the exception that is being handled, with its traceback."""
+        self._write(logging.ERROR, event, {**fields, "exc_info": True})
 
     def _write(self, level: int, event: str, fields: dict[str, Any]) -> None:
         if self.target.isEnabledFor(level):
@@ -51,13 +55,13 @@ def get_log(part: str) -> Log:
 
 @cache
 def _structured(name: str) -> Any:
-    import structlog
+    import structlog  # noqa: PLC0415 - takes longer to load than all the rest
 
     render = structlog.processors.LogfmtRenderer(key_order=_FIRST_KEYS)
 
     def to_line(logger: Any, method: str, event_dict: Any) -> tuple[tuple[str], dict[str, Any]]:
         passed_on = {"exc_info": event_dict.pop("exc_info", None)}
-        shown = {key: _printable(value) for key, value in event_dict.items()}
+        shown = {k: _printable(v) for k, v in event_dict.items() if v is not None}
         return (render(logger, method, shown),), passed_on
 
     return structlog.wrap_logger(

@@ -1,11 +1,11 @@
 """Where the calls live that an author makes: about the agent, its tasks, threads and tools."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from oblivion._checks import ARGUMENTS
 from oblivion._desk import build
-from oblivion._json import to_json
+from oblivion._json import as_object, to_json
 from oblivion.errors import InvalidArgument
 from oblivion.protocol import (
     AgentStatus,
@@ -142,9 +142,7 @@ class Operations:
             kind=kind,
             broadcast=ARGUMENTS.flag("broadcast", broadcast),
         )
-        return await self._parts().agent.calls.call(
-            EventType.POST_MESSAGE, message, PostMessageAck
-        )
+        return await self._parts().agent.calls.call(EventType.POST_MESSAGE, message, PostMessageAck)
 
     async def ask_human(
         self, task_id: str, question: str, timeout: float | None = None
@@ -219,5 +217,4 @@ def _params(value: object) -> dict[str, Any]:
         return {}
     if not isinstance(value, Mapping):
         raise ARGUMENTS.wrong_type(f"params must be a dict, not {type(value).__name__}")
-    plain: dict[str, Any] = to_json("params", value)
-    return plain
+    return as_object(to_json("params", cast("object", value)))

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -53,7 +53,7 @@ async def _stop_when(signalled: asyncio.Event, stop: Callable[[], Awaitable[None
 
 
 @contextmanager
-def _listening(signalled: asyncio.Event) -> Iterator[None]:
+def _listening(signalled: asyncio.Event) -> Generator[None]:
     """Take the signals over for the body.
 
     ``signal.signal`` with a wake-up of the loop works on every platform, unlike the loop's own

@@ -1,9 +1,8 @@
 """Where the refusals of Nexus become typed errors: connects, calls and HTTP answers alike."""
 
-from typing import Any
-
 from pydantic import ValidationError
 
+from oblivion._json import as_object
 from oblivion.errors import (
     AgentDisabled,
     AgentPending,
@@ -83,7 +82,7 @@ def refused_connect(data: object) -> ConnectRefused:
 
 def refused_token(status: int, body: object) -> ConnectRefused:
     """Return the error for an answer of the token endpoint (RFC 6749, section 5.2)."""
-    answer: dict[str, Any] = body if isinstance(body, dict) else {}
+    answer = as_object(body)
     code = str(answer.get("code") or answer.get("error") or "unknown")
     said = str(answer.get("error_description") or answer.get("detail") or "")
     kind = _CONNECTS.get(code) or ConnectRefused
@@ -100,8 +99,7 @@ def refused_token(status: int, body: object) -> ConnectRefused:
 
 def refused_call(answer: object) -> CallRefused | None:
     """Return the error in the acknowledgement of a call, or None if it is not a refusal."""
-    error = answer.get("error") if isinstance(answer, dict) else None
-    refusal = _as_refusal(error)
+    refusal = _as_refusal(as_object(answer).get("error"))
     if refusal is None:
         return None
     kind = _CALLS.get(refusal.code, CallRefused)
@@ -126,9 +124,8 @@ def refused_request(status: int, body: object) -> CallRefused | ConnectRefused:
 
 def _find_refusal(data: object) -> CallError | None:
     """Look where servers put it: in ``data``, beside the message, or as the message itself."""
-    if not isinstance(data, dict):
-        return None
-    for place in (data.get("data"), data, data.get("message")):
+    said = as_object(data)
+    for place in (said.get("data"), said, said.get("message")):
         refusal = _as_refusal(place)
         if refusal is not None:
             return refusal
@@ -136,8 +133,6 @@ def _find_refusal(data: object) -> CallError | None:
 
 
 def _as_refusal(value: object) -> CallError | None:
-    if not isinstance(value, dict):
-        return None
     try:
         return CallError.model_validate(value)
     except ValidationError:

@@ -15,7 +15,6 @@ from oblivion._logging import get_log
 from oblivion._perform import perform
 from oblivion._threads import Threads
 from oblivion.errors import (
-    CallRefused,
     InvalidArgument,
     LeaseLost,
     OblivionError,
@@ -172,7 +171,7 @@ class Runner:
             log.info("handler_cancelled", reason=run.cancelled_for or "draining")
             return None if run.cancelled_for else HAND_BACK
         except Exception as error:
-            log.error("handler_failed", attempt=payload.attempt, exc_info=error)
+            log.exception("handler_failed", attempt=payload.attempt)
             return _failure(error)
         return _success(result)
 

@@ -11,6 +11,7 @@ from oblivion._agent import Agent
 from oblivion._auth import TokenSource
 from oblivion._clock import Clock, sleep, within
 from oblivion._config import Settings
+from oblivion._json import as_object
 from oblivion._link import Link, Loss, unreadable
 from oblivion._logging import get_log
 from oblivion._reconnect import Backoff
@@ -258,8 +259,8 @@ def _read_greeting(said: object) -> ConnectedPayload:
 
 
 def _read_ready(said: object) -> AgentReadyAck:
-    if refused_call(said) is not None and isinstance(said, dict):
-        raise refused_connect(said["error"])
+    if refused_call(said) is not None:
+        raise refused_connect(as_object(said)["error"])
     try:
         return AgentReadyAck.model_validate(said)
     except ValidationError as error:

@@ -9,22 +9,26 @@ import asyncio
 import logging
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import aiohttp
-import socketio
+import socketio  # pyright: ignore[reportMissingTypeStubs] - there are none
 
 from oblivion._clock import Clock, within
 from oblivion._refusals import refused_connect
 from oblivion._transport import OnAck, OnEvent
-from oblivion.errors import ConnectRefused, NexusUnreachable, OblivionError
+from oblivion.errors import ConnectRefused, NexusUnreachable
 from oblivion.protocol import MAX_FRAME_BYTES, NAMESPACE
 
 _CLOSE_SECONDS = 2.0
 """What a socket gets for its goodbye before it is torn down."""
 
-_SILENT = logging.Logger("oblivion.socketio", level=logging.CRITICAL + 1)
+# Not of `getLogger`: no configuration of the application can make it speak.
+_SILENT: Any = logging.Logger("silent", level=logging.CRITICAL + 1)  # noqa: LOG001
+
+
+_Outgoing: TypeAlias = tuple[str, dict[str, Any], OnAck | None]
 
 
 class SocketIOConnector:
@@ -59,8 +63,7 @@ class SocketIOConnection:
         loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[str] = loop.create_future()
         self._opened: asyncio.Future[ConnectRefused | None] = loop.create_future()
-        self._outgoing: asyncio.Queue[tuple[str, dict[str, Any], OnAck | None] | None]
-        self._outgoing = asyncio.Queue()
+        self._outgoing: asyncio.Queue[_Outgoing] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._http = aiohttp.ClientSession(trust_env=True)
         self._sio: Any = socketio.AsyncClient(
@@ -88,15 +91,14 @@ class SocketIOConnection:
                 socketio_path=f"{base_path}/socket.io".lstrip("/"),
                 wait=False,
             )
-        except OblivionError:
-            raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - socketio, engineio, aiohttp, OSError
             raise NexusUnreachable(f"no Socket.IO server answered at {url}: {error}") from None
         self._tasks = [
             asyncio.create_task(self._watch(), name="oblivion-socket-watch"),
             asyncio.create_task(self._write(), name="oblivion-socket-write"),
         ]
-        await asyncio.wait({self._opened, self.closed}, return_when=asyncio.FIRST_COMPLETED)
+        ends: set[asyncio.Future[Any]] = {self._opened, self.closed}
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         if not self._opened.done():
             raise NexusUnreachable(f"{url} closed the connection: {self.closed.result()}")
         refusal = self._opened.result()
@@ -131,16 +133,15 @@ class SocketIOConnection:
 
     async def _write(self) -> None:
         while True:
-            item = await self._outgoing.get()
-            if item is not None and not self.closed.done():
-                await self._emit(*item)
+            event, data, on_ack = await self._outgoing.get()
+            await self._emit(event, data, on_ack)
             self._outgoing.task_done()
 
     async def _emit(self, event: str, data: dict[str, Any], on_ack: OnAck | None) -> None:
         callback = None if on_ack is None else partial(_first, on_ack)
         try:
             await self._sio.emit(event, data, namespace=NAMESPACE, callback=callback)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever ends a connection
             self._end(f"{type(error).__name__}: {error}")
 
     async def _watch(self) -> None:

@@ -55,7 +55,7 @@ class _Job:
             result = self._context.run(self._function)
         except StopIteration as stopped:
             error = RuntimeError(f"the handler raised StopIteration: {stopped}")
-        except BaseException as raised:
+        except BaseException as raised:  # noqa: BLE001 - whatever an author's code raises
             error = raised
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._deliver, result, error)

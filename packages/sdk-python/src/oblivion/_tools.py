@@ -4,9 +4,13 @@ import asyncio
 import uuid
 from typing import Any
 
+from pydantic import ValidationError
+
 from oblivion._calls import Calls
 from oblivion._clock import Clock, within
 from oblivion._desk import build
+from oblivion._json import as_object
+from oblivion._link import unreadable
 from oblivion.errors import InvalidArgument, OblivionError, UsageError
 from oblivion.protocol import EventType, ToolRequest, ToolResultPayload
 
@@ -28,7 +32,7 @@ class Tools:
     async def request(
         self, tool: str, action: str, params: dict[str, Any], timeout: float, task_id: str | None
     ) -> ToolResultPayload:
-        """Run a tool; a refusal, a time-out or the end of the session is a result without success."""
+        """Run a tool; a refusal, a time-out or the session's end is a result without success."""
         request = build(
             ToolRequest,
             request_id=str(uuid.uuid4()),
@@ -65,9 +69,13 @@ class Tools:
 
 
 def _in_acknowledgement(said: Any) -> ToolResultPayload | None:
-    if isinstance(said, dict) and said.get("type") == EventType.TOOL_RESULT:
-        return ToolResultPayload.model_validate(said.get("payload"))
-    return None
+    answer = as_object(said)
+    if answer.get("type") != EventType.TOOL_RESULT:
+        return None
+    try:
+        return ToolResultPayload.model_validate(answer.get("payload"))
+    except ValidationError as error:
+        raise unreadable("tool_request", f"{error.error_count()} problem(s)") from None
 
 
 def _failed(request: ToolRequest, reason: str) -> ToolResultPayload:

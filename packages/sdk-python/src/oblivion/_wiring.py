@@ -1,4 +1,4 @@
-"""Where a session and the libraries it needs are brought together; loaded with the first connect."""
+"""Where a session is built from its parts; it and its libraries load with the first connect."""
 
 from dataclasses import dataclass
 

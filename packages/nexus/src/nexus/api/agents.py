@@ -23,15 +23,14 @@ router = APIRouter(prefix="/observer/agents", tags=["agents"], route_class=JsonR
 async def create_agent(request: Request, door: AdminDoor, wish: CreateAgent) -> Response:
     """Make an agent, approved at once; a secret that Nexus makes is shown here and never again."""
     chosen = wish.client_secret
-    made = make_secret() if chosen is None else None
-    secret = made if chosen is None else chosen.get_secret_value()
+    secret = make_secret() if chosen is None else chosen.get_secret_value()
     hashed = await run_sync(
         hash_secret, secret, door.platform.pepper, limiter=request.app.state.hashers
     )
 
     def create(tx: Tx, caller: Principal) -> Agent:
         agent = agents.create(tx, caller, wish, hashed)
-        return agent.model_copy(update={"client_secret": made})
+        return agent.model_copy(update={"client_secret": secret}) if chosen is None else agent
 
     return await door.post(create, created="/observer/agents/{id}")
 
@@ -50,17 +49,13 @@ def _list(tx: Tx, caller: Principal, paging: Paging) -> Page[Agent]:
 @router.get("/{agent_id}", response_model=Agent)
 async def show_agent(door: ViewerDoor, agent_id: str) -> Response:
     """Show an agent, by its id or client id."""
-    return answer(
-        await door.read(lambda tx, caller: agents.show(tx, caller.tenant_id, agent_id))
-    )
+    return answer(await door.read(lambda tx, caller: agents.show(tx, caller.tenant_id, agent_id)))
 
 
 @router.patch("/{agent_id}", response_model=Agent)
 async def edit_agent(door: AdminDoor, agent_id: str, wish: EditAgent) -> Response:
     """Change an agent's profile."""
-    return answer(
-        await door.write(lambda tx, caller: agents.edit(tx, caller, agent_id, wish))
-    )
+    return answer(await door.write(lambda tx, caller: agents.edit(tx, caller, agent_id, wish)))
 
 
 @router.post("/{agent_id}/wake", response_model=Acknowledged)

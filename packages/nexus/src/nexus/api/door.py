@@ -1,4 +1,4 @@
-"""Where callers come in: who asks, whether it may, and what a command that comes twice is answered."""
+"""Where callers come in: who asks, whether it may, and whether the same was asked before."""
 
 import hashlib
 import hmac
@@ -47,7 +47,7 @@ Here = Annotated[Platform, Depends(platform_of)]
 
 @dataclass(frozen=True, kw_only=True)
 class Door:
-    """One request of a known caller; what it does happens in one transaction with the check of its role."""
+    """One request of a known caller; its role is checked in the transaction of what it does."""
 
     platform: Platform
     claimed: Principal
@@ -67,7 +67,9 @@ class Door:
 
         ``created`` is the address of what it made, ``/tasks/{id}`` for one: the answer is 201 then.
         """
-        done = await self.write(lambda tx, caller: self._once(tx, caller, act, 201 if created else 200))
+        done = await self.write(
+            lambda tx, caller: self._once(tx, caller, act, 201 if created else 200)
+        )
         headers = {"Idempotency-Replayed": "true"} if done.repeated else {}
         if created is not None:
             headers["Location"] = created.format_map(done.body)

@@ -1,6 +1,6 @@
 """Where people see what goes on: a tenant at a glance, and what happened, now and as it happens."""
 
-import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from nexus.api.answers import answer
 from nexus.api.door import Door, ViewerDoor
 from nexus.api.paging import Limit, Page, Position, page_of
-from nexus.api.waiting import Waiter
+from nexus.api.waiting import look_until, unless_gone, woken_by
 from nexus.domain.principal import Principal
 from nexus.services import activity, statistics, views
 from nexus.services.resources import Activity, Stats
@@ -34,9 +34,7 @@ Wait = Annotated[
 @router.get("/stats", response_model=Stats)
 async def show_stats(door: ViewerDoor) -> Response:
     """Show how many agents, tasks, groups and projects there are."""
-    return answer(
-        await door.read(lambda tx, caller: statistics.of_tenant(tx, caller.tenant_id))
-    )
+    return answer(await door.read(lambda tx, caller: statistics.of_tenant(tx, caller.tenant_id)))
 
 
 @router.get("/activity", response_model=Page[Activity])
@@ -62,3 +60,30 @@ async def list_activity(
 
 def _newest(tx: Tx, caller: Principal, limit: int, before: int | None) -> list[Row]:
     return activity.newest(tx, caller.tenant_id, limit=limit + 1, before=before)
+
+
+async def _came_since(
+    request: Request, door: Door, after: int, limit: int, wait_s: float
+) -> Sequence[Row]:
+    async def look() -> list[Row]:
+        return await door.read(
+            lambda tx, caller: activity.since(tx, caller.tenant_id, after=after, limit=limit)
+        )
+
+    with woken_by(door.platform.bus, activity.topic(door.claimed.tenant_id)) as woken:
+        return await unless_gone(request, look_until(look, woken, wait_s)) or []
+
+
+def _shown(rows: Sequence[Row]) -> list[Activity]:
+    return [
+        Activity(
+            id=row["id"],
+            at=views.moment(row["at"]),
+            type=row["type"],
+            agent_id=row["agent_id"],
+            project_id=row["project_id"],
+            task_id=row["task_id"],
+            data=row["data"],
+        )
+        for row in rows
+    ]

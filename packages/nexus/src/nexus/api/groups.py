@@ -12,7 +12,7 @@ from nexus.api.paging import Page, Paged, page_of
 from nexus.services import groups
 from nexus.services.groups import AddMember, CreateGroup, EditGroup
 from nexus.services.resources import Group, Member
-from nexus.store.tx import Row, Tx
+from nexus.store.tx import Row
 
 router = APIRouter(prefix="/groups", tags=["groups"], route_class=JsonRoute)
 
@@ -48,9 +48,7 @@ async def show_group(door: ViewerDoor, group_id: str) -> Response:
 @router.patch("/{group_id}", response_model=Group)
 async def edit_group(door: AdminDoor, group_id: str, wish: EditGroup) -> Response:
     """Change a group's name or description."""
-    return answer(
-        await door.write(lambda tx, caller: groups.edit(tx, caller, group_id, wish))
-    )
+    return answer(await door.write(lambda tx, caller: groups.edit(tx, caller, group_id, wish)))
 
 
 @router.delete("/{group_id}", status_code=204)

@@ -1,4 +1,4 @@
-"""Where requests are bounded before anybody reads them: the size of a body, characters of a path."""
+"""Where requests are bounded before anybody reads them: a body's size, an address's characters."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 

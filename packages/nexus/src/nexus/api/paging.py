@@ -40,9 +40,7 @@ class Page(WireModel, Generic[T]):
     next_cursor: str | None = None
 
 
-def page_of(
-    rows: Sequence[Row], limit: int, view: Callable[[Sequence[Row]], list[T]]
-) -> Page[T]:
+def page_of(rows: Sequence[Row], limit: int, view: Callable[[Sequence[Row]], list[T]]) -> Page[T]:
     """Return the page that ``rows`` hold; one row more than ``limit`` says that there are more."""
     shown = rows[:limit]
     more = len(rows) > limit

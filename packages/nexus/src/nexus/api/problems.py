@@ -156,7 +156,7 @@ class Boundary:
 
         try:
             await self._app(scope, receive, note)
-        except Exception:  # noqa: BLE001 - whatever it is, it must be logged and answered
+        except Exception:
             logger.exception("request_failed", method=scope.get("method"), path=scope.get("path"))
             if scope["type"] != "http" or started:
                 raise

@@ -52,9 +52,7 @@ async def show_project(door: ViewerDoor, project_id: str) -> Response:
 @router.patch("/{project_id}", response_model=Project)
 async def edit_project(door: AdminDoor, project_id: str, wish: EditProject) -> Response:
     """Change a project; a new dispatch policy holds from the next task on."""
-    return answer(
-        await door.write(lambda tx, caller: projects.edit(tx, caller, project_id, wish))
-    )
+    return answer(await door.write(lambda tx, caller: projects.edit(tx, caller, project_id, wish)))
 
 
 @router.delete("/{project_id}", status_code=204)
@@ -68,7 +66,5 @@ async def archive_project(door: AdminDoor, project_id: str) -> Response:
 async def project_stats(door: ViewerDoor, project_id: str) -> Response:
     """Show how many of a project's tasks stand where."""
     return answer(
-        await door.read(
-            lambda tx, caller: statistics.of_project(tx, caller.tenant_id, project_id)
-        )
+        await door.read(lambda tx, caller: statistics.of_project(tx, caller.tenant_id, project_id))
     )

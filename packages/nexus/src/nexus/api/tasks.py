@@ -27,9 +27,7 @@ After = Annotated[
 @router.get("/available", response_model=list[TaskSummary])
 async def list_available(door: AgentDoor) -> Response:
     """List what waits in the agent's groups, by priority, then age; at most 200."""
-    return answer(
-        await door.read(lambda tx, caller: tasks.available(tx, caller.require_agent()))
-    )
+    return answer(await door.read(lambda tx, caller: tasks.available(tx, caller.require_agent())))
 
 
 @router.get("/claimed", response_model=list[TaskSummary])
@@ -54,7 +52,7 @@ async def show_task(door: OpenDoor, task_id: str) -> Response:
 
 @router.post("/{task_id}/claim", response_model=ClaimResult)
 async def claim_task(door: AgentDoor, task_id: str) -> Response:
-    """Take the lease of a waiting task; 409 when it is somebody's, or the agent has no free slot."""
+    """Take the lease of a waiting task; 409 when somebody has it or the agent has no free slot."""
     lease_ms = door.platform.limits.lease_ms
     return await door.post(lambda tx, caller: _claim(tx, caller, task_id, lease_ms))
 

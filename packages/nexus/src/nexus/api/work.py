@@ -31,9 +31,7 @@ class TaskPage(Page[Task]):
 @router.post("", status_code=201, response_model=Task)
 async def create_task(door: AdminDoor, wish: CreateTask) -> Response:
     """Make a task; once this is answered it is never lost."""
-    return await door.post(
-        lambda tx, caller: tasks.create(tx, caller, wish), created="/tasks/{id}"
-    )
+    return await door.post(lambda tx, caller: tasks.create(tx, caller, wish), created="/tasks/{id}")
 
 
 @router.get("", response_model=TaskPage)
@@ -68,9 +66,7 @@ async def edit_task(door: AdminDoor, task_id: str, wish: EditTask) -> Response:
 @router.post("/{task_id}/cancel", response_model=Task)
 async def cancel_task(door: AdminDoor, task_id: str, wish: Reason | None = None) -> Response:
     """End a task for good; a running handler is cancelled."""
-    return await door.post(
-        lambda tx, caller: tasks.cancel(tx, caller, task_id, wish or Reason())
-    )
+    return await door.post(lambda tx, caller: tasks.cancel(tx, caller, task_id, wish or Reason()))
 
 
 @router.post("/{task_id}/retry", response_model=Task)

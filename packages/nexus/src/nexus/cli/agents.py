@@ -43,12 +43,14 @@ FIELDS: Columns = {
 
 @app.command(epilog="Example: nexus agents create code-reviewer --group core --capability python")
 @calls_api
-def create(
+def create(  # noqa: PLR0913, PLR0917 - each is an option
     session: Session,
     client_id: Annotated[
         str, typer.Argument(metavar="CLIENT_ID", help="What it connects with, e.g. code-reviewer.")
     ],
-    name: Annotated[str | None, typer.Option(help="What people call it; else the client id.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What people call it; else the client id.")
+    ] = None,
     description: Annotated[str, typer.Option(help="What it is good for.")] = "",
     email: Annotated[str | None, typer.Option(help="Whom to ask about it.")] = None,
     capability: Annotated[
@@ -103,7 +105,10 @@ def wake(
     task: Annotated[str | None, typer.Option(help="The task it is about.")] = None,
     message: Annotated[str | None, typer.Option(help="What to tell it.")] = None,
 ) -> None:
-    """Call for an agent's attention; an agent that is away hears it when it is back."""
+    """Call for an agent's attention.
+
+    An agent that is away hears it when it is back.
+    """
     given = {"taskId": task, "message": message}
     body = {name: value for name, value in given.items() if value is not None}
     answer = session.nexus.post(f"/observer/agents/{segment(agent)}/wake", body)

@@ -134,8 +134,8 @@ def clock(answer: httpx.Response) -> Finding:
     skew = abs((datetime.now(UTC) - theirs).total_seconds())
     status: Status = "ok" if skew <= SKEW_WARNS_S else "warn" if skew <= SKEW_FAILS_S else "fail"
     found = f"{skew:.0f} s apart from the server"
-    fix = None if status == "ok" else "let both machines take their time from NTP"
-    return Finding(check="clock", status=status, found=found, fix=fix)
+    advice = None if status == "ok" else "let both machines take their time from NTP"
+    return Finding(check="clock", status=status, found=found, fix=advice)
 
 
 def credentials(http: httpx.Client, wish: Wish) -> Finding:
@@ -144,7 +144,9 @@ def credentials(http: httpx.Client, wish: Wish) -> Finding:
         found = find_credentials(wish)
         Client(http, found).get("/observer/stats")
     except CliError as error:
+        says = error.message
         fix = "give --client-id and --client-secret of an admin"
-        return Finding(check="credentials", status="fail", found=error.message, fix=fix)
-    says = f"{found.client_id}, from {found.source}"
-    return Finding(check="credentials", status="ok", found=says)
+        return Finding(check="credentials", status="fail", found=says, fix=fix)
+    return Finding(
+        check="credentials", status="ok", found=f"{found.client_id}, from {found.source}"
+    )

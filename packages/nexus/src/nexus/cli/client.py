@@ -1,4 +1,4 @@
-"""Where the command line talks to Nexus over HTTP: tokens, retries, pages, one error per refusal."""
+"""Where the command line talks to Nexus over HTTP: tokens, retries, pages, clear refusals."""
 
 import time
 import uuid
@@ -110,7 +110,8 @@ class Client:
             items += page["items"]
             cursor = page.get("nextCursor")
             if cursor is None or not page["items"] or len(items) >= limit:
-                return Listing(items=items, has_more=cursor is not None)
+                more = cursor is not None or len(items) > limit
+                return Listing(items=items[:limit], has_more=more)
 
     def send(self, request: httpx.Request) -> httpx.Response:
         """Send with a valid token, again where that may help, and return the good answer."""

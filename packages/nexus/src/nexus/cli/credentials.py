@@ -8,7 +8,7 @@ from nexus.cli.addresses import is_local
 from nexus.cli.errors import BadUsage
 
 DEFAULT_DATA_DIR = Path("nexus-data")
-"""What ``nexus.settings`` says, too; named here because reading the settings takes half a second."""
+"""What ``nexus.settings`` says, too; importing those takes longer than most commands do."""
 
 DEFAULT_CLIENT_ID = "admin"
 FILE_NAME = "admin-credentials.json"

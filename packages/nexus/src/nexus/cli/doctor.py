@@ -36,7 +36,10 @@ def doctor(
     client_secret: ClientSecretOption = None,
     data_dir: DataDirOption = None,
 ) -> None:
-    """Check this machine, the data, the server and the credentials; exit code 1 if one fails."""
+    """Check this machine, the data, the server and the credentials.
+
+    The exit code is 1 if a check fails.
+    """
     wish = Wish(url=url, client_id=client_id, client_secret=client_secret, data_dir=data_dir)
     findings = list(_examine(wish))
     failed = [finding for finding in findings if finding.status == "fail"]

@@ -20,7 +20,10 @@ def migrate(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Bring the data to this version's schema; `nexus serve` does it too when it starts."""
+    """Bring the data to this version's schema.
+
+    `nexus serve` does it too, when it starts.
+    """
     settings = load(data_dir=data_dir)
     with one_line_errors():
         before, after = _migrate(settings, only_check=check)

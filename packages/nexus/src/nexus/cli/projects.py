@@ -40,7 +40,7 @@ FIELDS: Columns = {
 
 @app.command(epilog="Example: nexus projects create web --group core --policy claim")
 @calls_api
-def create(
+def create(  # noqa: PLR0913, PLR0917 - each is an option
     session: Session,
     slug: Annotated[
         str, typer.Argument(metavar="SLUG", help="Its short name: a-z, 0-9 and dashes.")

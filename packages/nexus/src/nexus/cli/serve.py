@@ -9,7 +9,7 @@ from nexus import __version__
 from nexus.cli.local import DataDirOption, load, one_line_errors
 
 if TYPE_CHECKING:
-    from nexus.app import Nexus
+    from nexus.server import Serving
     from nexus.settings import Settings
 
 
@@ -45,7 +45,10 @@ def serve(
         typer.Option(help="How much to log; also: NEXUS_LOG_LEVEL.", show_default="info"),
     ] = None,
 ) -> None:
-    """Start Nexus; the first Ctrl-C drains and stops it, a second one stops it at once."""
+    """Start Nexus.
+
+    The first Ctrl-C drains and stops it, a second one stops it at once.
+    """
     import asyncio
 
     settings = load(port=port, host=host, data_dir=data_dir, log_level=log_level)
@@ -55,15 +58,15 @@ def serve(
 
     configure_logging(settings.log_level)
     with one_line_errors():
-        asyncio.run(
-            serve_until_stopped(settings, lambda nexus, url: _announce(settings, nexus, url))
-        )
+        asyncio.run(serve_until_stopped(settings, lambda serving: _announce(settings, serving)))
 
 
-def _announce(settings: "Settings", nexus: "Nexus", url: str) -> None:
-    print(f"Nexus {__version__} answers at {url}, data in {settings.data_dir.resolve()}")
-    if nexus.new_admin is not None:
-        print(f"  admin client id      {nexus.new_admin.client_id}")
-        print(f"  admin client secret  {nexus.new_admin.client_secret}")
+def _announce(settings: "Settings", serving: "Serving") -> None:
+    data = settings.data_dir.resolve()
+    print(f"Nexus {__version__} answers at {serving.url}, data in {data}")
+    admin = serving.nexus.new_admin
+    if admin is not None:
+        print(f"  admin client id      {admin.client_id}")
+        print(f"  admin client secret  {admin.client_secret}")
         print("  (shown once; kept in admin-credentials.json there, for you only)")
     print("Ctrl-C stops it.", flush=True)

@@ -56,13 +56,15 @@ DataDirOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="How many at most.")]
 
-_SHARED: dict[str, tuple[Any, Any]] = {
-    "json": (JsonOption, False),
-    "url": (UrlOption, DEFAULT_URL),
-    "client_id": (ClientIdOption, None),
-    "client_secret": (ClientSecretOption, None),
-    "data_dir": (DataDirOption, None),
+_CONNECTION: dict[str, tuple[Any, Any]] = {
+    "connection_url": (UrlOption, DEFAULT_URL),
+    "connection_client_id": (ClientIdOption, None),
+    "connection_client_secret": (ClientSecretOption, None),
+    "connection_data_dir": (DataDirOption, None),
 }
+"""Parameter names that no command uses for something else; without the prefix, fields of Wish."""
+
+_SHARED = {"json": (JsonOption, False)} | _CONNECTION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,8 @@ def calls_api(command: Callable[Concatenate[Session, P], None]) -> Callable[...,
     def run(*args: Any, json: bool, **options: Any) -> None:
         from nexus.cli.client import Client, open_http
 
-        wish = Wish(**{name: options.pop(name) for name in _SHARED if name != "json"})
+        connection = {name: options.pop(name) for name in _CONNECTION}
+        wish = Wish(**{name.removeprefix("connection_"): connection[name] for name in connection})
         http = open_http(wish.url)
         with Client(http, find_credentials(wish)) as nexus:
             command(Session(nexus=nexus, out=Output(json=json)), *args, **options)

@@ -38,7 +38,10 @@ def tail(
         bool, typer.Option("--follow/--no-follow", help="Go on, or end with what there is.")
     ] = True,
 ) -> None:
-    """Follow what happens, live; with --json each line is a JSON document. Ctrl-C ends it."""
+    """Follow what happens, live.
+
+    With --json each line is a JSON document. Ctrl-C ends it.
+    """
     nexus = session.nexus
     after = feed.newest_id(nexus) if since is None else since
     names = AgentNames(nexus)

@@ -36,7 +36,7 @@ def _columns(names: AgentNames) -> Columns:
 
 @app.command(epilog="Example: nexus tasks create 'Fix the login' --project web --priority 1")
 @calls_api
-def create(
+def create(  # noqa: PLR0913, PLR0917 - each is an option
     session: Session,
     title: Annotated[str, typer.Argument(metavar="TITLE", help="What is to be done, in a line.")],
     project: Annotated[str, typer.Option(help="Its project, by slug or id.")],

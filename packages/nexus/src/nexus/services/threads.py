@@ -37,7 +37,7 @@ class Say(Command):
 
 
 class Reply(Command):
-    """A message for a task's thread; ``broadcast`` shows it in the channel too, where there is one."""
+    """A message for a task's thread; ``broadcast`` shows it in its channel too, if it has one."""
 
     message: Words
     broadcast: StrictBool = False

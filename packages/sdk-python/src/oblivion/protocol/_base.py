@@ -1,7 +1,7 @@
 """Where the habits of every wire model live: camelCase outside, snake_case inside, tolerant in."""
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
@@ -45,7 +45,8 @@ class WireModel(BaseModel):
     @classmethod
     def _nulls_mean_defaults(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            return {name: value for name, value in data.items() if value is not None}
+            fields = cast("dict[str, Any]", data)
+            return {name: value for name, value in fields.items() if value is not None}
         return data
 
     def to_wire(self) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class AgentReady(WireModel):
     """False while the agent drains or has no handler for tasks: it keeps what it holds."""
     instance_id: str | None = None
     sdk: str | None = None
-    active: list[ActiveTask] = Field(default_factory=list)
+    active: list[ActiveTask] = Field(default_factory=list[ActiveTask])
     epoch: str | None = None
     last_seq: int = Field(default=0, ge=0)
 

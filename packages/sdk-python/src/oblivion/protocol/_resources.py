@@ -1,4 +1,4 @@
-"""Where the values of the HTTP interface live that agents read: tasks, threads, tokens, problems."""
+"""Where the values of the HTTP interface live that agents read: tasks, threads, problems."""
 
 from typing import Any
 
@@ -70,7 +70,7 @@ class ThreadPage(WireModel):
 
     ok: bool = True
     task_id: str
-    messages: list[ThreadMessage] = Field(default_factory=list)
+    messages: list[ThreadMessage] = Field(default_factory=list[ThreadMessage])
     has_more: bool = False
     next_cursor: str | None = None
 
@@ -98,4 +98,4 @@ class Problem(WireModel):
     status: int = 500
     detail: str = ""
     code: str = ""
-    errors: list[FieldProblem] = Field(default_factory=list)
+    errors: list[FieldProblem] = Field(default_factory=list[FieldProblem])

@@ -137,7 +137,5 @@ DURABLE_EVENTS = frozenset(
 FINAL_STATUSES = frozenset({TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.CANCELLED})
 """The ends of a task's life."""
 
-HELD_STATUSES = frozenset(
-    {TaskStatus.CLAIMED, TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED_ON_HUMAN}
-)
+HELD_STATUSES = frozenset({TaskStatus.CLAIMED, TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED_ON_HUMAN})
 """The statuses in which an agent holds the task's lease."""

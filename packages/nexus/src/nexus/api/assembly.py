@@ -1,0 +1,50 @@
+"""Where the API is put together from its rooms."""
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.middleware import Middleware
+
+from nexus import __version__
+from nexus.api import agents, auth, docs, feed, groups, health, problems, projects, tasks, work
+from nexus.api.headers import SafeHeaders
+from nexus.api.limits import RequestLimits
+from nexus.api.metrics import RequestMetrics
+from nexus.services.platform import Platform
+
+_ROOMS = (auth, tasks, groups, projects, agents, work, feed, health)
+
+
+def create_api(platform: Platform) -> FastAPI:
+    """Return the ASGI app of the HTTP API, served by ``platform``.
+
+    It holds nothing open: there is nothing to start, and nothing to close.
+    """
+    api = FastAPI(
+        title="Nexus",
+        version=__version__,
+        openapi_url=docs.OPENAPI_URL,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        responses=docs.PROBLEM,
+        generate_unique_id_function=_name_of,
+        # The first is the outermost.
+        middleware=[
+            Middleware(SafeHeaders),
+            Middleware(RequestMetrics),
+            Middleware(problems.Boundary),
+            Middleware(RequestLimits),
+        ],
+    )
+    api.state.platform = platform
+    api.state.hashers = auth.new_hashers()
+    problems.install(api)
+    docs.install(api)
+    for room in _ROOMS:
+        api.include_router(room.router)
+    return api
+
+
+def _name_of(route: APIRoute) -> str:
+    """Name operations as their functions, for clients that are generated from the description."""
+    return route.name

@@ -1,0 +1,71 @@
+"""Where the API describes itself: OpenAPI 3.1 at ``/api-json``, offline Swagger UI at ``/api``."""
+
+from importlib.resources import files
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.staticfiles import StaticFiles
+from starlette.responses import HTMLResponse
+
+from nexus.api.door import IDEMPOTENCY_KEY
+from oblivion.protocol import Problem
+
+OPENAPI_URL = "/api-json"
+_ASSETS_URL = "/api/assets"
+_UNKEYED = "/auth/token"
+
+PROBLEM: dict[int | str, dict[str, Any]] = {
+    422: {"description": "The request is wrong; `errors` say where", "model": Problem},
+    "default": {"description": "Any other refusal", "model": Problem},
+}
+"""What every operation may answer."""
+
+_KEY_PARAMETER = {
+    "name": IDEMPOTENCY_KEY,
+    "in": "header",
+    "required": False,
+    "description": "Sent again with the same key and body, the first answer comes again.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
+
+
+def install(api: FastAPI) -> None:
+    """Serve the description and the page that shows it."""
+    assets = str(files("fastapi_offline") / "static")
+    api.mount(_ASSETS_URL, StaticFiles(directory=assets), name="assets")
+    api.add_route("/api", _page, include_in_schema=False)
+    describe = api.openapi
+
+    def openapi() -> dict[str, Any]:
+        if api.openapi_schema is None:
+            _complete(describe())
+        return describe()
+
+    api.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
+
+
+async def _page(_request: object) -> HTMLResponse:
+    return get_swagger_ui_html(
+        openapi_url=OPENAPI_URL,
+        title="Nexus API",
+        swagger_js_url=f"{_ASSETS_URL}/swagger-ui-bundle.js",
+        swagger_css_url=f"{_ASSETS_URL}/swagger-ui.css",
+        swagger_favicon_url="data:,",
+    )
+
+
+def _complete(description: dict[str, Any]) -> None:
+    """Add what FastAPI cannot know: the key that every POST takes, and how problems are marked."""
+    for path, operations in description["paths"].items():
+        for method, operation in operations.items():
+            if method == "post" and path != _UNKEYED:
+                operation.setdefault("parameters", []).append(_KEY_PARAMETER)
+            for status in ("422", "default"):
+                _mark_as_problem(operation["responses"].get(status, {}))
+
+
+def _mark_as_problem(answer: dict[str, Any]) -> None:
+    content = answer.get("content", {})
+    if "application/json" in content:
+        content["application/problem+json"] = content.pop("application/json")

@@ -1,0 +1,42 @@
+"""Where machines ask how Nexus is: alive, ready, and in numbers."""
+
+import asyncio
+
+from fastapi import APIRouter, Request
+from prometheus_client.exposition import choose_encoder
+from starlette.responses import Response
+
+from nexus.api.door import Here
+from nexus.api.metrics import REGISTRY
+from nexus.domain.errors import Unavailable
+from nexus.services import readiness
+
+router = APIRouter(tags=["health"])
+
+_PATIENCE_S = 2.0
+
+
+@router.api_route("/livez", methods=["GET", "HEAD"], operation_id="livez")
+async def livez() -> dict[str, str]:
+    """Say that the process answers."""
+    return {"status": "alive"}
+
+
+@router.api_route("/readyz", methods=["GET", "HEAD"], operation_id="readyz")
+async def readyz(platform: Here) -> dict[str, str]:
+    """Say whether requests can be served: the store answers, and its schema is this version's."""
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            current = await platform.store.read(readiness.schema_is_current)
+    except TimeoutError as error:
+        raise Unavailable(f"the store did not answer within {_PATIENCE_S:g} s") from error
+    if not current:
+        raise Unavailable("the schema is not this version's; run nexus migrate")
+    return {"status": "ready"}
+
+
+@router.get("/metrics", include_in_schema=False)
+async def metrics(request: Request) -> Response:
+    """Return the numbers of this process in the text form of Prometheus."""
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(REGISTRY), headers={"Content-Type": content_type})
