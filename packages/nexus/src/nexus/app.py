@@ -96,10 +96,11 @@ async def _bootstrap(platform: Platform, settings: Settings, keys: Keys) -> Admi
     await platform.store.write(installation.start_alone)
     kept = read_admin_credentials(settings.data_dir)
     wanted = _wanted_admin(settings, kept)
+    known = await platform.store.read(installation.has_admin, tenant_id, wanted.client_id)
+    if known and kept == wanted:
+        return None
     secret_hash = await asyncio.to_thread(hash_secret, wanted.client_secret, keys.pepper)
     await platform.store.write(installation.put_admin, tenant_id, wanted.client_id, secret_hash)
-    if kept == wanted:
-        return None
     write_admin_credentials(settings.data_dir, wanted)
     return None if settings.admin_client_secret is not None else wanted
 

@@ -17,6 +17,7 @@ from nexus.store.clock import wall_clock
 from nexus.store.unit_of_work import Clock
 
 _GRACE_S = 10
+_BACKLOG = 2048
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,13 +49,21 @@ async def serve(
 
 def _listen(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # The protocol is named because asyncio sets TCP_NODELAY only where it is; without that each
+    # small answer waits 40 ms for the peer's delayed acknowledgement.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        if sys.platform != "win32":  # where it would let two servers share a port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(_BACKLOG)
     except OSError as error:
+        listener.close()
         raise SettingsError(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror}; "
             "choose another one with --port (0 takes a free one)"
         ) from error
+    return listener
 
 
 def _url(host: str, port: int) -> str:

@@ -55,16 +55,13 @@ def check_frame(name: str, envelope: Mapping[str, Any]) -> None:
 
 
 def _refuse_bytes(name: str, value: object) -> None:
+    kind = type(value).__name__
     if isinstance(value, _BINARY):
         raise InvalidArgumentType(
-            f"{name} contains binary data ({_type_name(value)}): decode it to a string first"
+            f"{name} contains binary data ({kind}): decode it to a string first"
         )
     for member in _members(value):
         _refuse_bytes(name, member)
-
-
-def _type_name(value: object) -> str:
-    return type(value).__name__
 
 
 def _members(value: object) -> list[object]:

@@ -16,6 +16,11 @@ from typing import Any
 import socketio
 from aiohttp import web
 
+from oblivion import OblivionClient
+
+MakeClient = Callable[..., OblivionClient]
+"""What the fixture ``make_client`` is: options of a client in, the client out."""
+
 PATIENCE = 10.0
 """Seconds that a test waits for something that should happen at once."""
 
@@ -213,34 +218,10 @@ class ScriptedNexus:
             self._arrival.notify_all()
 
     def _default_answer(self, call: Call) -> Any:
-        payload = call.payload
-        match call.type:
-            case "agent_ready":
-                return {
-                    "acknowledged": True,
-                    "epoch": self.epoch,
-                    "headSeq": 0,
-                    "resumed": False,
-                    "lost": self.lost,
-                }
-            case "heartbeat":
-                return envelope_of("heartbeat", {"pong": True, "serverTime": now()})
-            case "claim_task":
-                return {"taskId": payload["taskId"], "success": True, "claimedAt": now()}
-            case "task_update":
-                position = {
-                    "id": payload["taskId"],
-                    "status": payload["status"],
-                    "attempt": payload["attempt"],
-                }
-                return {"acknowledged": True, "task": position}
-            case "post_message":
-                return {"ok": True, "messageTs": "100.000001"}
-            case "tool_request":
-                return {"accepted": True}
-            case "event_ack":
-                return None
-        return {"acknowledged": True}
+        if call.type == "agent_ready":
+            return {"acknowledged": True, "epoch": self.epoch, "headSeq": 0, "lost": self.lost}
+        answer = _ANSWERS.get(call.type)
+        return {"acknowledged": True} if answer is None else answer(call.payload)
 
     async def _token(self, request: web.Request) -> web.Response:
         form = await request.post()
@@ -290,6 +271,15 @@ def task(task_id: str, **changes: Any) -> dict[str, Any]:
         "metadata": {},
         **changes,
     }
+
+
+_ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "heartbeat": lambda _said: envelope_of("heartbeat", {"pong": True, "serverTime": now()}),
+    "claim_task": lambda said: {"taskId": said["taskId"], "success": True, "claimedAt": now()},
+    "post_message": lambda _said: {"ok": True, "messageTs": "100.000001"},
+    "tool_request": lambda _said: {"accepted": True},
+    "event_ack": lambda _said: None,
+}
 
 
 @asynccontextmanager

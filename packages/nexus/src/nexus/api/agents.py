@@ -1,12 +1,12 @@
 """Where people make, see, change, wake and disconnect agents over HTTP."""
 
-from anyio.to_thread import run_sync
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from nexus.api.answers import answer
 from nexus.api.bodies import JsonRoute
 from nexus.api.door import AdminDoor, ViewerDoor
+from nexus.api.hashing import Hashing
 from nexus.api.paging import Page, Paged, Paging, page_of
 from nexus.domain.principal import Principal
 from nexus.services import agents
@@ -20,19 +20,17 @@ router = APIRouter(prefix="/observer/agents", tags=["agents"], route_class=JsonR
 
 
 @router.post("", status_code=201, response_model=Agent)
-async def create_agent(request: Request, door: AdminDoor, wish: CreateAgent) -> Response:
+async def create_agent(door: AdminDoor, hashers: Hashing, wish: CreateAgent) -> Response:
     """Make an agent, approved at once; a secret that Nexus makes is shown here and never again."""
     chosen = wish.client_secret
     secret = make_secret() if chosen is None else chosen.get_secret_value()
-    hashed = await run_sync(
-        hash_secret, secret, door.platform.pepper, limiter=request.app.state.hashers
-    )
+    hashed = await hashers.run(hash_secret, secret, door.platform.pepper)
 
     def create(tx: Tx, caller: Principal) -> Agent:
         agent = agents.create(tx, caller, wish, hashed)
         return agent.model_copy(update={"client_secret": secret}) if chosen is None else agent
 
-    return await door.post(create, created="/observer/agents/{id}")
+    return await door.post(create, status=201, location="/observer/agents/{id}")
 
 
 @router.get("", response_model=Page[Agent])

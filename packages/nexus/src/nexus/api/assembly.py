@@ -6,6 +6,7 @@ from starlette.middleware import Middleware
 
 from nexus import __version__
 from nexus.api import agents, auth, docs, feed, groups, health, problems, projects, tasks, work
+from nexus.api.hashing import Hashers
 from nexus.api.headers import SafeHeaders
 from nexus.api.limits import RequestLimits
 from nexus.api.metrics import RequestMetrics
@@ -37,7 +38,7 @@ def create_api(platform: Platform) -> FastAPI:
         ],
     )
     api.state.platform = platform
-    api.state.hashers = auth.new_hashers()
+    api.state.hashers = Hashers()
     problems.install(api)
     docs.install(api)
     for room in _ROOMS:

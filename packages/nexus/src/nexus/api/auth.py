@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import anyio
-from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
+from pydantic import BaseModel
 from starlette.responses import Response
 
 from nexus.api.answers import Json
 from nexus.api.credentials import (
+    FORM,
     GRANT,
     Credentials,
     OAuthError,
@@ -16,6 +16,7 @@ from nexus.api.credentials import (
     read_credentials,
 )
 from nexus.api.door import Here
+from nexus.api.hashing import Hashers, Hashing
 from nexus.domain.errors import NexusError, Unauthenticated, Unavailable
 from nexus.domain.principal import Principal, Role
 from nexus.services import identity, secrets
@@ -23,48 +24,76 @@ from nexus.services.platform import Platform
 
 router = APIRouter(tags=["auth"])
 
-_BUSY_HASHERS = 2
-"""How many secrets are checked with argon2id at once: each takes a core and 64 MiB."""
-
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 _WRONG = "unknown client or wrong secret"
 
 
-def new_hashers() -> anyio.CapacityLimiter:
-    """Return the bound on slow secret checks that one API has."""
-    return anyio.CapacityLimiter(_BUSY_HASHERS)
+class AccessToken(BaseModel):
+    """What a client gets (RFC 6749, section 5.1); ``scope`` is its role."""
+
+    access_token: str
+    token_type: str = "Bearer"
+    expires_in: int
+    scope: Role
 
 
-@router.post("/auth/token", openapi_extra={"requestBody": {"required": True, "content": {}}})
-async def issue_token(request: Request, platform: Here) -> Response:
+class Refusal(BaseModel):
+    """Why it gets none (RFC 6749, section 5.2)."""
+
+    error: str
+    error_description: str
+
+
+_FIELDS = {
+    "type": "object",
+    "properties": {
+        "grant_type": {"type": "string", "const": GRANT},
+        "client_id": {"type": "string"},
+        "client_secret": {"type": "string", "format": "password"},
+    },
+}
+_BODY = {
+    "content": {
+        FORM: {"schema": {**_FIELDS, "required": ["grant_type"]}},
+        "application/json": {"schema": {**_FIELDS, "required": ["client_id", "client_secret"]}},
+    }
+}
+
+
+@router.post(
+    "/auth/token",
+    response_model=AccessToken,
+    responses={400: {"model": Refusal}, 401: {"model": Refusal}, 422: {"model": Refusal}},
+    openapi_extra={"requestBody": _BODY},
+)
+async def issue_token(request: Request, platform: Here, hashers: Hashing) -> Response:
     """Give a client that proves who it is an access token.
 
-    The credentials come as a form, as JSON, or with HTTP Basic; the answer is
-    `{access_token, token_type, expires_in, scope}`, an error one of RFC 6749, section 5.2.
+    The credentials come as a form, as JSON, or with HTTP Basic beside a form.
     """
     try:
         credentials = await read_credentials(request)
-        caller = await _authenticate(request, platform, credentials)
+        caller = await _authenticate(platform, hashers, credentials)
     except OAuthError as refusal:
         return _refused(refusal)
     except NexusError as error:
         return _failed(error)
-    granted = {
-        "access_token": platform.tokens.issue(caller, platform.clock()),
-        "token_type": "Bearer",
-        "expires_in": platform.tokens.lifetime_s,
-        "scope": caller.role,
-    }
-    return Json(granted, headers=_NO_STORE)
+    token = AccessToken(
+        access_token=platform.tokens.issue(caller, platform.clock()),
+        expires_in=platform.tokens.lifetime_s,
+        scope=caller.role,
+    )
+    return Json(token.model_dump(mode="json"), headers=_NO_STORE)
 
 
 async def _authenticate(
-    request: Request, platform: Platform, credentials: Credentials
+    platform: Platform, hashers: Hashers, credentials: Credentials
 ) -> Principal:
+    """Check the secret first: only who knows it is told more than that something is wrong."""
     client = await platform.store.read(identity.client, credentials.client_id)
     stored = None if client is None else str(client["secret_hash"])
     for secret in credentials.secrets:
-        if await _matches(request, secret, stored, platform.pepper):
+        if await _matches(hashers, secret, stored, platform.pepper):
             break
     else:
         raise invalid_client(_WRONG)
@@ -74,29 +103,30 @@ async def _authenticate(
         raise invalid_client(refusal.message) from refusal
 
 
-async def _matches(request: Request, secret: str, stored: str | None, pepper: bytes) -> bool:
+async def _matches(hashers: Hashers, secret: str, stored: str | None, pepper: bytes) -> bool:
     if secrets.is_made(secret):
         return secrets.matches(secret, stored, pepper)
-    hashers: anyio.CapacityLimiter = request.app.state.hashers
-    return await run_sync(secrets.matches, secret, stored, pepper, limiter=hashers)
+    return await hashers.run(secrets.matches, secret, stored, pepper)
 
 
 def _refused(refusal: OAuthError) -> Response:
-    body = {"error": refusal.error, "error_description": refusal.description}
     headers = dict(_NO_STORE)
     if refusal.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="nexus", charset="UTF-8"'
-    return Json(body, status_code=refusal.status, headers=headers)
+    return _refusal(refusal.error, refusal.description, refusal.status, headers)
 
 
 def _failed(error: NexusError) -> Response:
-    """Say in OAuth's words what the server could not do; RFC 6749 has no word for 413 or 503."""
-    name = "temporarily_unavailable" if isinstance(error, Unavailable) else "invalid_request"
-    headers = dict(_NO_STORE)
+    """Say in OAuth's form what RFC 6749 has no words for."""
     if isinstance(error, Unavailable):
-        headers["Retry-After"] = str(error.retry_after)
-    body = {"error": name, "error_description": error.message}
-    return Json(body, status_code=error.status, headers=headers)
+        headers = {**_NO_STORE, "Retry-After": str(error.retry_after)}
+        return _refusal("temporarily_unavailable", error.message, error.status, headers)
+    return _refusal("invalid_request", error.message, error.status, _NO_STORE)
+
+
+def _refusal(error: str, description: str, status: int, headers: dict[str, str]) -> Response:
+    body = Refusal(error=error, error_description=description)
+    return Json(body.model_dump(), status_code=status, headers=headers)
 
 
 @router.get("/.well-known/oauth-authorization-server")

@@ -12,7 +12,7 @@ from nexus.api.bodies import parse_json
 from nexus.domain.errors import NexusError
 
 GRANT = "client_credentials"
-_FORM = "application/x-www-form-urlencoded"
+FORM = "application/x-www-form-urlencoded"
 
 
 class OAuthError(Exception):
@@ -52,10 +52,10 @@ async def read_credentials(request: Request) -> Credentials:
     basic = _basic(request.headers.get("authorization"))
     fields = _fields(request.headers.get("content-type", ""), await request.body())
     _require_grant(fields)
-    return basic_with(basic, fields) if basic is not None else _from_fields(fields)
+    return _agreeing(basic, fields) if basic is not None else _from_fields(fields)
 
 
-def basic_with(basic: Credentials, fields: Mapping[str, str]) -> Credentials:
+def _agreeing(basic: Credentials, fields: Mapping[str, str]) -> Credentials:
     """Return the credentials of HTTP Basic; the body may repeat them, but not say otherwise."""
     same_id = fields.get("client_id", basic.client_id) == basic.client_id
     same_secret = fields.get("client_secret", basic.secrets[0]) in basic.secrets
@@ -89,9 +89,9 @@ def _fields(content_type: str, body: bytes) -> dict[str, str]:
         return {}
     if said == "application/json":
         return _json_fields(body)
-    if said == _FORM:
+    if said == FORM:
         return _form_fields(body)
-    raise invalid_request(f"send the body as {_FORM} or as application/json")
+    raise invalid_request(f"send the body as {FORM} or as application/json")
 
 
 def _form_fields(body: bytes) -> dict[str, str]:

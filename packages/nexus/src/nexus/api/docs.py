@@ -52,6 +52,7 @@ async def _page(_request: object) -> HTMLResponse:
         swagger_js_url=f"{_ASSETS_URL}/swagger-ui-bundle.js",
         swagger_css_url=f"{_ASSETS_URL}/swagger-ui.css",
         swagger_favicon_url="data:,",
+        swagger_ui_parameters={"validatorUrl": None},  # it would ask a server elsewhere
     )
 
 

@@ -62,17 +62,17 @@ class Door:
         """Carry out ``act`` for the caller and return its result once it is on disk."""
         return await self.platform.store.write(self._enter, act)
 
-    async def post(self, act: Act[WireModel], *, created: str | None = None) -> Response:
+    async def post(
+        self, act: Act[WireModel], *, status: int = 200, location: str | None = None
+    ) -> Response:
         """Carry out a command once, however often it comes, and answer what it returned.
 
-        ``created`` is the address of what it made, ``/tasks/{id}`` for one: the answer is 201 then.
+        ``location`` is the address of what the command made, ``/tasks/{id}`` for a task.
         """
-        done = await self.write(
-            lambda tx, caller: self._once(tx, caller, act, 201 if created else 200)
-        )
+        done = await self.write(lambda tx, caller: self._once(tx, caller, act, status))
         headers = {"Idempotency-Replayed": "true"} if done.repeated else {}
-        if created is not None:
-            headers["Location"] = created.format_map(done.body)
+        if location is not None:
+            headers["Location"] = location.format_map(done.body)
         return answer(done.body, status=done.status, headers=headers)
 
     def _once(self, tx: Tx, caller: Principal, act: Act[WireModel], status: int) -> Answer:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
+from pydantic.alias_generators import to_camel
 from starlette.responses import Response
 
 from nexus.api.answers import answer
 from nexus.api.door import Door, ViewerDoor
 from nexus.api.paging import Limit, Page, Position, page_of
-from nexus.api.waiting import look_until, unless_gone, woken_by
+from nexus.api.waiting import look_until, unless_gone, watching
 from nexus.domain.principal import Principal
 from nexus.services import activity, statistics, views
 from nexus.services.resources import Activity, Stats
@@ -70,8 +71,8 @@ async def _came_since(
             lambda tx, caller: activity.since(tx, caller.tenant_id, after=after, limit=limit)
         )
 
-    with woken_by(door.platform.bus, activity.topic(door.claimed.tenant_id)) as woken:
-        return await unless_gone(request, look_until(look, woken, wait_s)) or []
+    with watching(door.platform, activity.topic(door.claimed.tenant_id)) as watch:
+        return await unless_gone(request, look_until(look, watch, wait_s)) or []
 
 
 def _shown(rows: Sequence[Row]) -> list[Activity]:
@@ -83,7 +84,7 @@ def _shown(rows: Sequence[Row]) -> list[Activity]:
             agent_id=row["agent_id"],
             project_id=row["project_id"],
             task_id=row["task_id"],
-            data=row["data"],
+            data={to_camel(name): value for name, value in row["data"].items()},
         )
         for row in rows
     ]

@@ -8,11 +8,12 @@ from starlette.responses import Response
 from nexus.api.answers import answer, empty
 from nexus.api.bodies import JsonRoute
 from nexus.api.door import AdminDoor, ViewerDoor
-from nexus.api.paging import Page, Paged, page_of
+from nexus.api.paging import Page, Paged, Paging, page_of
+from nexus.domain.principal import Principal
 from nexus.services import groups
 from nexus.services.groups import AddMember, CreateGroup, EditGroup
 from nexus.services.resources import Group, Member
-from nexus.store.tx import Row
+from nexus.store.tx import Tx
 
 router = APIRouter(prefix="/groups", tags=["groups"], route_class=JsonRoute)
 
@@ -23,25 +24,27 @@ Archived = Annotated[bool, Query(description="whether to list archived groups to
 async def create_group(door: AdminDoor, wish: CreateGroup) -> Response:
     """Make a team of agents."""
     return await door.post(
-        lambda tx, caller: groups.create(tx, caller, wish), created="/groups/{id}"
+        lambda tx, caller: groups.create(tx, caller, wish), status=201, location="/groups/{id}"
     )
 
 
 @router.get("", response_model=Page[Group])
 async def list_groups(door: ViewerDoor, paging: Paged, archived: Archived = False) -> Response:
     """List the groups, oldest first."""
-    rows = await door.read(
-        lambda tx, caller: groups.list_all(
-            tx, caller.tenant_id, limit=paging.limit, cursor=paging.cursor, archived=archived
-        )
+    return answer(await door.read(lambda tx, caller: _list(tx, caller, paging, archived)))
+
+
+def _list(tx: Tx, caller: Principal, paging: Paging, archived: bool) -> Page[Group]:
+    rows = groups.list_all(
+        tx, caller.tenant_id, limit=paging.limit, cursor=paging.cursor, archived=archived
     )
-    return answer(page_of(rows, paging.limit, lambda shown: [groups.view(row) for row in shown]))
+    return page_of(rows, paging.limit, lambda shown: [groups.view(row) for row in shown])
 
 
 @router.get("/{group_id}", response_model=Group)
 async def show_group(door: ViewerDoor, group_id: str) -> Response:
     """Show a group, by its id or slug."""
-    row: Row = await door.read(lambda tx, caller: groups.row(tx, caller.tenant_id, group_id))
+    row = await door.read(lambda tx, caller: groups.row(tx, caller.tenant_id, group_id))
     return answer(groups.view(row))
 
 
@@ -70,7 +73,7 @@ async def add_member(door: AdminDoor, group_id: str, wish: AddMember) -> Respons
     """Let an agent join, by its id or client id; a member already gets the role."""
     return await door.post(
         lambda tx, caller: groups.add_member(tx, caller, group_id, wish),
-        created=f"/groups/{group_id}/members",
+        status=201,
     )
 
 

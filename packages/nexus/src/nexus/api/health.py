@@ -16,13 +16,15 @@ router = APIRouter(tags=["health"])
 _PATIENCE_S = 2.0
 
 
-@router.api_route("/livez", methods=["GET", "HEAD"], operation_id="livez")
+@router.head("/livez", include_in_schema=False)
+@router.get("/livez")
 async def livez() -> dict[str, str]:
     """Say that the process answers."""
     return {"status": "alive"}
 
 
-@router.api_route("/readyz", methods=["GET", "HEAD"], operation_id="readyz")
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz")
 async def readyz(platform: Here) -> dict[str, str]:
     """Say whether requests can be served: the store answers, and its schema is this version's."""
     try:

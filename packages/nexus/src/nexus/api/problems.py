@@ -33,6 +33,18 @@ _CODES = {
     503: ErrorCode.UNAVAILABLE,
 }
 
+_WORDS = {
+    "missing": "is missing",
+    "extra_forbidden": "there is no such field",
+    "model_attributes_type": "must be a JSON object",
+    "string_too_short": "must have at least {min_length} character(s)",
+    "too_short": "must have at least {min_length} characters or items",
+    "too_long": "must have at most {max_length} characters or items",
+}
+"""Where pydantic speaks to programmers, what we say; by its types of errors."""
+
+_MOST_FIELDS = 50
+
 
 def install(api: FastAPI) -> None:
     """Have every refusal and every failure of ``api`` answered as a problem."""
@@ -109,13 +121,15 @@ async def _invalid(_request: Request, error: Any) -> Response:
     first = fields[0]
     more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""
     detail = f"{first.pointer or 'the body'}: {first.detail}{more}"
-    return problem(422, ErrorCode.INVALID_PAYLOAD, detail, errors=fields)
+    return problem(422, ErrorCode.INVALID_PAYLOAD, detail, errors=fields[:_MOST_FIELDS])
 
 
 def _field(found: Mapping[str, Any]) -> FieldProblem:
     """Take over where and what, never the input itself: it may be a secret."""
     where, *path = found["loc"]
-    message = str(found["msg"]).removeprefix("Value error, ")
+    words = _WORDS.get(found["type"])
+    plain = str(found["msg"]).removeprefix("Value error, ")
+    message = plain if words is None else words.format_map(found.get("ctx", {}))
     if where != "body":
         message = f"{message} (in the {where})"
     return FieldProblem(pointer="".join(f"/{_escaped(part)}" for part in path), detail=message)

@@ -24,7 +24,7 @@ OfGroup = Annotated[str | None, Query(alias="groupId", description="id or slug o
 async def create_project(door: AdminDoor, wish: CreateProject) -> Response:
     """Make a scope of work within a group."""
     return await door.post(
-        lambda tx, caller: projects.create(tx, caller, wish), created="/projects/{id}"
+        lambda tx, caller: projects.create(tx, caller, wish), status=201, location="/projects/{id}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Where a request waits for something to happen: bounded, and over as soon as its client leaves."""
+"""Where a request waits for news: bounded, and over when its client or this node goes."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
-from nexus.bus import Bus
+from nexus.services.platform import Platform
 
 T = TypeVar("T")
 
@@ -15,47 +15,75 @@ POLL_S = 1.0
 """How long a lost wake-up can hold news back."""
 
 
+def draining_topic(node_id: str) -> str:
+    """Return the topic to wake when a node stops: whoever waits there is answered at once."""
+    return f"draining:{node_id}"
+
+
+class Watch:
+    """Whether there may be news, and whether waiting for it makes sense any more."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self._woken = asyncio.Event()
+
+    def wake(self) -> None:
+        """Have the waiter look."""
+        self._woken.set()
+
+    def end(self) -> None:
+        """Have the waiter look for the last time."""
+        self.over = True
+        self._woken.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Return when woken, or after ``seconds``."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        self._woken.clear()
+
+
+@contextlib.contextmanager
+def watching(platform: Platform, topic: str) -> Iterator[Watch]:
+    """Yield a watch that ``topic`` wakes and the end of this node ends."""
+    watch = Watch()
+    deafen = platform.bus.listen(topic, watch.wake)
+    detach = platform.bus.listen(draining_topic(platform.node_id), watch.end)
+    try:
+        yield watch
+    finally:
+        deafen()
+        detach()
+
+
 async def look_until(
-    look: Callable[[], Awaitable[Sequence[T]]], woken: asyncio.Event, wait_s: float
+    look: Callable[[], Awaitable[Sequence[T]]], watch: Watch, wait_s: float
 ) -> Sequence[T]:
     """Return what ``look`` finds once it finds something, or nothing after ``wait_s`` seconds.
 
-    It looks again when ``woken`` is set, and at least every second.
+    It looks again when woken, and at least every second.
     """
     loop = asyncio.get_running_loop()
     ends = loop.time() + wait_s
     while True:
-        woken.clear()
         found = await look()
         left = ends - loop.time()
-        if found or left <= 0:
+        if found or left <= 0 or watch.over:
             return found
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(woken.wait(), min(left, POLL_S))
-
-
-@contextlib.contextmanager
-def woken_by(bus: Bus, topic: str) -> Iterator[asyncio.Event]:
-    """Yield an event that is set whenever ``topic`` is woken."""
-    woken = asyncio.Event()
-    stop = bus.listen(topic, woken.set)
-    try:
-        yield woken
-    finally:
-        stop()
+        await watch.wait(min(left, POLL_S))
 
 
 async def unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T | None:
     """Return what ``work`` returns; cancel it and return None when the client is gone."""
     working = asyncio.create_task(work)
-    watching = asyncio.create_task(_until_gone(request))
+    leaving = asyncio.create_task(_until_gone(request))
     try:
-        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         return working.result() if working.done() else None
     finally:
         working.cancel()
-        watching.cancel()
-        await asyncio.gather(working, watching, return_exceptions=True)
+        leaving.cancel()
+        await asyncio.gather(working, leaving, return_exceptions=True)
 
 
 async def _until_gone(request: Request) -> None:

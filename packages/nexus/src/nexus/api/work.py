@@ -31,7 +31,9 @@ class TaskPage(Page[Task]):
 @router.post("", status_code=201, response_model=Task)
 async def create_task(door: AdminDoor, wish: CreateTask) -> Response:
     """Make a task; once this is answered it is never lost."""
-    return await door.post(lambda tx, caller: tasks.create(tx, caller, wish), created="/tasks/{id}")
+    return await door.post(
+        lambda tx, caller: tasks.create(tx, caller, wish), status=201, location="/tasks/{id}"
+    )
 
 
 @router.get("", response_model=TaskPage)
@@ -80,5 +82,5 @@ async def speak(door: AdminDoor, task_id: str, wish: Say) -> Response:
     """Speak in a task's thread as a person; its agent hears it, a blocked task goes on."""
     return await door.post(
         lambda tx, caller: threads.say(tx, caller, task_id, wish),
-        created=f"/tasks/{task_id}/slack-thread",
+        status=201,
     )

@@ -6,6 +6,7 @@ import typer
 
 from nexus.cli import cells
 from nexus.cli.addresses import segment
+from nexus.cli.errors import Failed
 from nexus.cli.output import Columns, note
 from nexus.cli.session import LimitOption, Session, calls_api, text_or_stdin
 
@@ -77,8 +78,13 @@ def create(  # noqa: PLR0913, PLR0917 - each is an option
     if secret is not None:
         body["clientSecret"] = text_or_stdin(secret)
     agent = session.nexus.post("/observer/agents", body)
+    if secret is None and not agent.get("clientSecret"):
+        raise Failed(
+            f"the agent {client_id} was made, but its secret got lost on the way; "
+            "make another one under a new client id"
+        )
     session.out.record(agent, FIELDS)
-    if agent.get("clientSecret") and not session.out.json:
+    if secret is None and not session.out.json:
         note("Keep the secret now; Nexus does not show it again.")
 
 

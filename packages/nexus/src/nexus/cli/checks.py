@@ -18,7 +18,7 @@ import httpx
 from nexus.cli.client import Client
 from nexus.cli.credentials import Wish, find_credentials
 from nexus.cli.errors import CliError
-from nexus.cli.problems import unreachable
+from nexus.cli.problems import refusal
 
 OLDEST_PYTHON = (3, 11)
 SKEW_WARNS_S = 10
@@ -98,15 +98,13 @@ def server(http: httpx.Client, url: str) -> tuple[httpx.Response | None, Finding
     try:
         answer = http.get("/readyz")
     except httpx.HTTPError as error:
-        why = str(unreachable(url, error))
-        return None, Finding(
-            check="server", status="fail", found=why, fix="start it, or give its --url"
-        )
+        found = f"nothing answers at {url} ({str(error) or type(error).__name__})"
+        fix = "start it with `nexus serve`, or give its --url"
+        return None, Finding(check="server", status="fail", found=found, fix=fix)
     if answer.is_success:
         return answer, Finding(check="server", status="ok", found=f"{url} is ready")
-    found = f"{url}/readyz answers HTTP {answer.status_code}"
-    fix = "wait, then see the server's log; is it a Nexus that listens there?"
-    return answer, Finding(check="server", status="fail", found=found, fix=fix)
+    fix = "see the server's log; if another program listens there, give --url"
+    return answer, Finding(check="server", status="fail", found=str(refusal(answer)), fix=fix)
 
 
 def port(url: str, *, answered: bool) -> Finding:

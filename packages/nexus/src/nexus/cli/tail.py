@@ -23,7 +23,7 @@ _COLOURS = {
     "agent_connected": "blue",
     "agent_disconnected": "blue",
 }
-_DETAILS = ("text", "error", "message", "reason", "status", "name", "tool")
+_DETAILS = ("text", "error", "message", "reason", "name", "tool")
 _LONGEST_DETAIL = 500
 
 
@@ -69,11 +69,21 @@ def _line(item: Mapping[str, Any], names: AgentNames) -> Text:
 def _what(item: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     title = one_line(str(data.get("title") or ""))
     detail = next((str(data[name]) for name in _DETAILS if data.get(name)), "")
-    if item.get("type") == "task_created":
-        detail = str(item.get("taskId") or "")
-    if item.get("type") == "task_progress" and isinstance(data.get("progress"), (int, float)):
-        detail = f"{data['progress']:.0%} {detail}".rstrip()
-    detail = one_line(detail)
+    detail = one_line(" ".join(filter(None, (_mark(item, data), detail))))
     if len(detail) > _LONGEST_DETAIL:
         detail = f"{detail[: _LONGEST_DETAIL - 3]}..."
     return ": ".join(filter(None, (title, detail)))
+
+
+def _mark(item: Mapping[str, Any], data: Mapping[str, Any]) -> str:
+    """Return the one value that an entry of this type is about."""
+    progress = data.get("progress")
+    match item.get("type"):
+        case "task_created":
+            return str(item.get("taskId") or "")
+        case "task_progress" if isinstance(progress, int | float):
+            return f"{progress:.0%}"
+        case "agent_status":
+            return str(data.get("status") or "")
+        case _:
+            return ""

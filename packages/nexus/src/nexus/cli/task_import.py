@@ -50,7 +50,7 @@ def import_(
     repeated = sum(entry.pop("repeated") for entry in made)
     says = f"imported {_number(len(made) - repeated)}"
     if repeated:
-        says = f"{says}, {repeated} of this file were there already"
+        says = f"{says}; there already: {repeated}"
     document = {"imported": len(made) - repeated, "alreadyThere": repeated, "items": made}
     session.out.done(says, document)
 

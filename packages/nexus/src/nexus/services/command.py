@@ -25,7 +25,9 @@ def _no_nul(text: str) -> str:
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_no_nul)]
 """Free text of at most 100,000 characters."""
 
-Words = Annotated[Text, StringConstraints(min_length=1)]
+Words = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_TEXT), AfterValidator(_no_nul)
+]
 """What somebody says: 1 to 100,000 characters."""
 
 Ref = Annotated[str, StringConstraints(min_length=1, max_length=128), AfterValidator(_no_nul)]

@@ -4,7 +4,7 @@ from nexus.domain.principal import Role
 from nexus.services import sessions
 from nexus.store.ids import new_id
 from nexus.store.schema import clients, meta, tenants
-from nexus.store.tx import Row, Tx
+from nexus.store.tx import Tx
 
 DEFAULT_TENANT = "default"
 
@@ -24,14 +24,14 @@ def bootstrap(tx: Tx) -> str:
     return tenant_id
 
 
-def admin_client(tx: Tx, tenant_id: str) -> Row | None:
-    """Return the tenant's first admin client, or None before there is one."""
-    return tx.one(
-        clients.select()
-        .where(clients.c.tenant_id == tenant_id, clients.c.role == Role.ADMIN)
-        .order_by(clients.c.created_at, clients.c.client_id)
-        .limit(1)
+def has_admin(tx: Tx, tenant_id: str, client_id: str) -> bool:
+    """Say whether the tenant has an admin client of this id."""
+    admin = clients.select().where(
+        clients.c.tenant_id == tenant_id,
+        clients.c.client_id == client_id,
+        clients.c.role == Role.ADMIN,
     )
+    return tx.one(admin) is not None
 
 
 def put_admin(tx: Tx, tenant_id: str, client_id: str, secret_hash: str) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nexus.cli.importing._json import refuse_constant, without_place
+from nexus.cli.importing._json import explain, refuse_constant
 from nexus.cli.importing._rows import Mistake, Parsed, Row
 
 _LISTS = frozenset({"requiredCapabilities", "required_capabilities"})
@@ -85,7 +85,7 @@ def _csv_object(cell: str) -> dict[str, Any]:
     try:
         value = json.loads(cell, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"metadata: no JSON: {without_place(str(error))}") from None
+        raise ValueError(f"metadata: no JSON: {explain(error)}") from None
     if not isinstance(value, dict):
         raise ValueError("metadata: must be a JSON object")
     return value

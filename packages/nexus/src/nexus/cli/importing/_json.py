@@ -24,7 +24,7 @@ def read_json(text: str) -> Iterator[Parsed]:
             yield place.element()
             done = place.next_or_end()
         except (ValueError, RecursionError) as error:
-            yield place.mistake(str(error), at=getattr(error, "pos", None))
+            yield place.mistake(explain(error), at=getattr(error, "pos", None))
             return
     place.skip_space()
     if place.at < len(text):
@@ -69,7 +69,7 @@ class _Place:
 
     def mistake(self, says: str, at: int | None = None) -> Mistake:
         """Return what is wrong here, or at another place."""
-        return Mistake(line=self._line(self.at if at is None else at), says=without_place(says))
+        return Mistake(line=self._line(self.at if at is None else at), says=says)
 
     def _line(self, at: int) -> int:
         """Count on from where the last count ended."""
@@ -88,7 +88,7 @@ def read_ndjson(text: str) -> Iterator[Parsed]:
         try:
             yield _object(line, decoder.decode(content))
         except (ValueError, RecursionError) as error:
-            yield Mistake(line=line, says=without_place(str(error)))
+            yield Mistake(line=line, says=explain(error))
 
 
 def _object(line: int, value: Any) -> Parsed:
@@ -102,6 +102,8 @@ def refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON value")
 
 
-def without_place(says: str) -> str:
-    """Leave out json's own ``line 1 column 7 (char 6)``: it counts from the wrong start."""
-    return re.sub(r": line \d+ column \d+ \(char \d+\)$", "", says)
+def explain(error: ValueError | RecursionError) -> str:
+    """Return what is wrong with a JSON text, without json's own place: it counts from elsewhere."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    return re.sub(r": line \d+ column \d+ \(char \d+\)$", "", str(error))

@@ -13,7 +13,7 @@ from nexus.api.bodies import parse_json
 from nexus.api.limits import MAX_BODY_BYTES
 from nexus.cli.errors import BadUsage
 from nexus.cli.importing._csv import read_csv
-from nexus.cli.importing._json import read_json, read_ndjson
+from nexus.cli.importing._json import explain, read_json, read_ndjson
 from nexus.cli.importing._rows import Mistake, Parsed, Row
 from nexus.domain.errors import NexusError
 from nexus.services.tasks import CreateTask
@@ -99,8 +99,12 @@ def _check(row: Row, project: str | None) -> CreateTask | Mistake:
         parse_json(encoded)
     except ValidationError as error:
         return Mistake(line=row.line, says=_explain(error))
-    except (NexusError, UnicodeEncodeError, RecursionError) as error:
-        return Mistake(line=row.line, says=str(error))
+    except NexusError as error:
+        return Mistake(line=row.line, says=error.message)
+    except UnicodeEncodeError:
+        return Mistake(line=row.line, says="it has characters that no UTF-8 text has")
+    except RecursionError as error:
+        return Mistake(line=row.line, says=explain(error))
     if len(encoded) > MAX_BODY_BYTES:
         return Mistake(line=row.line, says=f"the task is larger than {MAX_BODY_BYTES} bytes")
     return task

@@ -1,0 +1,39 @@
+"""Where the fixtures live that the tests of the SDK share."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from hand_clock import HandClock
+from scripted_nexus import MakeClient, ScriptedNexus, scripted_nexus
+
+from oblivion import OblivionClient
+
+
+@pytest.fixture
+async def nexus() -> AsyncIterator[ScriptedNexus]:
+    """A scripted Nexus on a free port."""
+    async with scripted_nexus() as server:
+        yield server
+
+
+@pytest.fixture
+async def clock() -> HandClock:
+    """A clock that only the test moves."""
+    return HandClock()
+
+
+@pytest.fixture
+async def make_client(nexus: ScriptedNexus) -> AsyncIterator[MakeClient]:
+    """Make clients of the scripted Nexus; they are disconnected in the end."""
+    clients: list[OblivionClient] = []
+
+    def make(**options: Any) -> OblivionClient:
+        given = {"nexus_url": nexus.url, "client_id": "my-agent", "client_secret": "s3cret"}
+        client = OblivionClient(**{"drain_timeout": 0.2, **given, **options})
+        clients.append(client)
+        return client
+
+    yield make
+    for client in clients:
+        await client.disconnect()
