@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
-from code_blocks import CodeBlock, code_blocks
-from live_nexus import AGENT_SECRET, LiveNexus, live_nexus
-from programs import Program, python_program
 
 import oblivion
+from code_blocks import CodeBlock, code_blocks
+from eventually import eventually
+from live_nexus import AGENT_SECRET, LiveNexus, live_nexus
 from oblivion import AgentStatus, EventType, OblivionClient, TaskAssignedPayload
+from programs import Program, python_program
 
 SEED = Path(__file__).parent / "seed" / "python-sdk-quickstart.md"
 BLOCKS = code_blocks(SEED, "python")
@@ -212,9 +213,12 @@ async def test_heartbeats_are_automatic_by_default(tmp_path: Path) -> None:
         await nexus.admin.agent("my-agent")
         async with connected(nexus):
             first = (await nexus.admin.get("/observer/agents/my-agent"))["lastSeenAt"]
-            async with asyncio.timeout(10):
-                while (await nexus.admin.get("/observer/agents/my-agent"))["lastSeenAt"] == first:
-                    await asyncio.sleep(0.05)
+
+            async def seen_again() -> bool:
+                agent = await nexus.admin.get("/observer/agents/my-agent")
+                return bool(agent["lastSeenAt"] != first)
+
+            await eventually(seen_again, what="a heartbeat without any call")
 
 
 async def test_a_failed_connection_is_an_error_that_says_why(
@@ -300,11 +304,10 @@ async def agent_status(nexus: LiveNexus) -> tuple[str, str | None]:
 
 
 async def until_printed(capsys: pytest.CaptureFixture[str], *lines: str) -> None:
-    printed = ""
-    try:
-        async with asyncio.timeout(10):
-            while not all(line in printed.splitlines() for line in lines):
-                await asyncio.sleep(0.01)
-                printed += capsys.readouterr().out
-    except TimeoutError:
-        raise AssertionError(f"never printed {lines}: {printed}") from None
+    printed: list[str] = []
+
+    async def all_there() -> bool:
+        printed.extend(capsys.readouterr().out.splitlines())
+        return all(line in printed for line in lines)
+
+    await eventually(all_there, what=f"all of {lines} are printed")

@@ -16,10 +16,10 @@ import json
 import os
 import re
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,11 @@ from oblivion import HumanTimeout, OblivionClient, OblivionError, TaskAssignedPa
 
 ANALYSIS_TIMEOUT = 60.0  # seconds; after that the attempt fails
 ANSWER_TIMEOUT = 3600.0  # seconds that a person may take
-MAX_RULES, MAX_LINE_NUMBERS, MAX_DIFF_LINES = 12, 8, 60  # messages are for people: keep them short
+MAX_REMARKS, MAX_LINE_NUMBERS, MAX_DIFF_LINES = (
+    12,
+    8,
+    60,
+)  # messages are for people: keep them short
 
 _A_FILE = re.compile(r"[\w./\\~-]+\.pyi?\b")
 _A_RULE = re.compile(r"[A-Z]+[0-9]*")
@@ -143,23 +147,30 @@ async def run_ruff(root: Path, paths: Sequence[str], rules: Sequence[str], *opti
 
 
 def report(path: str, findings: Sequence[Finding]) -> str:
-    """Return the message about one file: its findings by rule, the frequent ones first."""
+    """Return the message about one file: how much was found, and where."""
     if not findings:
         return f"**{path}**: no findings ✅"
-    by_rule = groupby(sorted(findings, key=lambda f: (f.rule, f.line)), key=lambda f: f.rule)
-    groups = sorted((list(group) for _, group in by_rule), key=len, reverse=True)
-    lines = [describe(group) for group in groups[:MAX_RULES]]
-    if len(groups) > MAX_RULES:
-        lines.append(f"- and {plural(len(groups) - MAX_RULES, 'more rule')}")
-    return "\n".join([f"**{path}**: {plural(len(findings), 'finding')}", *lines])
+    counts = ", ".join(f"{number} {rule}" for rule, number in by_rule(findings).items())
+    lines = [f"**{path}**: {plural(len(findings), 'finding')} ({counts})"]
+    remarks = defaultdict(list)
+    for finding in findings:
+        remarks[f"{finding.message} ({finding.rule})"].append(finding.line)
+    lines += [f"- {place(where)}: {what}" for what, where in islice(remarks.items(), MAX_REMARKS)]
+    if len(remarks) > MAX_REMARKS:
+        lines.append(f"- and {plural(len(remarks) - MAX_REMARKS, 'more remark')}")
+    return "\n".join(lines)
 
 
-def describe(group: Sequence[Finding]) -> str:
-    """Return one line about the findings of one rule in one file."""
-    numbers = ", ".join(str(finding.line) for finding in group[:MAX_LINE_NUMBERS])
-    more = ", ..." if len(group) > MAX_LINE_NUMBERS else ""
-    word = "line" if len(group) == 1 else "lines"
-    return f"- {group[0].rule} ({len(group)}): {group[0].message}, {word} {numbers}{more}"
+def by_rule(findings: Iterable[Finding]) -> dict[str, int]:
+    """Return how often each rule was broken, the most frequent first."""
+    return dict(Counter(finding.rule for finding in findings).most_common())
+
+
+def place(lines: Sequence[int]) -> str:
+    """Return ``line 7``, ``lines 7, 9``."""
+    numbers = ", ".join(str(line) for line in lines[:MAX_LINE_NUMBERS])
+    more = ", ..." if len(lines) > MAX_LINE_NUMBERS else ""
+    return f"{'line' if len(lines) == 1 else 'lines'} {numbers}{more}"
 
 
 def plural(count: int, noun: str) -> str:
@@ -242,8 +253,7 @@ def says_yes(answer: str) -> bool:
 
 def summary(paths: Sequence[str], findings: Sequence[Finding]) -> dict[str, Any]:
     """Return the structured result of a review."""
-    by_rule = Counter(finding.rule for finding in findings)
-    return {"files": list(paths), "findings": len(findings), "by_rule": dict(by_rule.most_common())}
+    return {"files": list(paths), "findings": len(findings), "by_rule": by_rule(findings)}
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """The programs in ``examples/`` do what they say, as processes against a real Nexus."""
 
 import asyncio
+import contextlib
 import importlib.util
 import itertools
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from example_agents import (
+    ExampleProcess,
     credentials,
+    employ,
     free_port,
     load_example,
     run_to_its_end,
@@ -40,23 +43,59 @@ async def admin(nexus: NexusProcess) -> AsyncIterator[Admin]:
 
 
 @pytest.fixture
-async def team(admin: Admin) -> str:
-    """A group, a project and an agent, all of the same name."""
-    name = f"team-{next(_numbers)}"
-    await admin.team(name)
-    await admin.agent(name, groups=(name,))
-    return name
+def team() -> str:
+    """A name for a group, its project and its agent."""
+    return f"team-{next(_numbers)}"
 
 
-@pytest.fixture
-def project_dir(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def project_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with one file that gives cause for remarks, and one that does not."""
-    folder = tmp_path / "project"
+    folder = tmp_path_factory.mktemp("reviewed") / "project"
     folder.mkdir()
     (folder / "shop.py").write_text(SHOP)
     (folder / "tidy.py").write_text('"""Nothing to see."""\n')
-    (tmp_path / "secret.py").write_text("import os\n")
+    (folder.parent / "secret.py").write_text("import os\n")
+    (folder / "link.py").symlink_to(folder.parent / "secret.py")
     return folder
+
+
+@pytest.fixture(scope="module")
+def reviewers(
+    nexus: NexusProcess, project_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """A project whose tasks the code reviewer does."""
+    root = {"CODE_REVIEW_ROOT": str(project_dir)}
+    with employed("code_reviewer", nexus, "reviewers", tmp_path_factory, **root) as team:
+        yield team
+
+
+@pytest.fixture(scope="module")
+def summarisers(nexus: NexusProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A project whose tasks the LangGraph agent does."""
+    with employed("langgraph_agent", nexus, "summarisers", tmp_path_factory) as team:
+        yield team
+
+
+@contextlib.contextmanager
+def employed(
+    name: str,
+    nexus: NexusProcess,
+    team: str,
+    folders: pytest.TempPathFactory,
+    **variables: str,
+) -> Iterator[str]:
+    """Have an example at work for several tests."""
+
+    async def start() -> ExampleProcess:
+        async with Admin(nexus.url) as admin:
+            return await employ(name, admin, team, folders.mktemp(team), **variables)
+
+    process = asyncio.run(start())
+    try:
+        yield team
+    finally:
+        asyncio.run(process.kill())
 
 
 SHOP = '''"""A shop."""
@@ -84,6 +123,7 @@ async def test_an_example_without_credentials_says_which_are_missing(name: str) 
 
 
 async def test_an_example_with_a_wrong_secret_says_so_and_ends(admin: Admin, team: str) -> None:
+    await admin.agent(team, groups=())
     variables = credentials(str(admin.http.base_url), team, "not-the-secret")
     code, output = await run_to_its_end("simple_agent", **variables)
     assert code == 1
@@ -142,20 +182,20 @@ async def test_the_simple_agent_wakes_when_it_is_mentioned(
 
 
 async def test_the_reviewer_posts_the_findings_of_each_file_and_returns_their_numbers(
-    admin: Admin, team: str, tmp_path: Path, project_dir: Path
+    admin: Admin, reviewers: str, project_dir: Path
 ) -> None:
-    root = {"CODE_REVIEW_ROOT": str(project_dir)}
-    async with working_example("code_reviewer", admin, team, tmp_path, **root):
-        metadata = {"files": ["shop.py", "tidy.py"], "rules": ["ANN001", "E711"]}
-        task = await admin.task("Review", project=team, metadata=metadata)
-        question = await said_in(admin, task, "Shall I show the diff?")
-        await admin.say(task["id"], "no, thanks")
-        done = await admin.until(task["id"], "DONE")
+    metadata = {"files": ["shop.py", "tidy.py"], "rules": ["ANN001", "E711"]}
+    task = await admin.task("Review", project=reviewers, metadata=metadata)
+    question = await said_in(admin, task, "Shall I show the diff?")
+    await admin.say(task["id"], "no, thanks")
+    done = await admin.until(task["id"], "DONE")
     assert question.startswith("1 finding in shop.py can be fixed automatically.")
     shop, tidy, asked, refused = [m for m in await thread_of(admin, task) if not m["isHuman"]]
-    assert shop["text"].startswith("**shop.py**: 2 findings\n")
-    assert "- E711 (1): Comparison to `None`" in shop["text"]
-    assert shop["text"].endswith("line 7")
+    assert shop["text"].splitlines() == [
+        "**shop.py**: 2 findings (1 ANN001, 1 E711)",
+        "- line 6: Missing type annotation for function argument `kind` (ANN001)",
+        "- line 7: Comparison to `None` should be `cond is None` (E711)",
+    ]
     assert tidy["text"] == "**tidy.py**: no findings ✅"
     assert (asked["text"], refused["text"]) == (question, "No diff, then.")
     assert done["result"] == {
@@ -166,31 +206,27 @@ async def test_the_reviewer_posts_the_findings_of_each_file_and_returns_their_nu
 
 
 async def test_the_reviewer_shows_the_diff_to_who_wants_it_and_changes_nothing(
-    admin: Admin, team: str, tmp_path: Path, project_dir: Path
+    admin: Admin, reviewers: str, project_dir: Path
 ) -> None:
-    root = {"CODE_REVIEW_ROOT": str(project_dir)}
-    async with working_example("code_reviewer", admin, team, tmp_path, **root):
-        task = await admin.task("Have a look at shop.py, please", project=team)
-        await said_in(admin, task, "Shall I show the diff?")
-        await admin.say(task["id"], "Yes, please!")
-        await admin.until(task["id"], "DONE")
-        diff = await said_in(admin, task, "```diff")
+    task = await admin.task("Have a look at shop.py, please", project=reviewers)
+    await said_in(admin, task, "Shall I show the diff?")
+    await admin.say(task["id"], "Yes, please!")
+    await admin.until(task["id"], "DONE")
+    diff = await said_in(admin, task, "```diff")
     assert "\n-import os\n-import sys\n" in diff
     assert diff.endswith("Nothing was changed.")
     assert (project_dir / "shop.py").read_text() == SHOP
-    assert {path.name for path in project_dir.iterdir()} == {"shop.py", "tidy.py"}
+    assert {path.name for path in project_dir.iterdir()} == {"link.py", "shop.py", "tidy.py"}
 
 
 async def test_the_reviewer_asks_which_files_when_a_task_names_none(
-    admin: Admin, team: str, tmp_path: Path, project_dir: Path
+    admin: Admin, reviewers: str, project_dir: Path
 ) -> None:
-    root = {"CODE_REVIEW_ROOT": str(project_dir)}
-    async with working_example("code_reviewer", admin, team, tmp_path, **root):
-        task = await admin.task("Review what matters", project=team)
-        await said_in(admin, task, "Which Python files shall I review?")
-        await admin.until(task["id"], "BLOCKED_ON_HUMAN")
-        await admin.say(task["id"], "only tidy.py")
-        done = await admin.until(task["id"], "DONE")
+    task = await admin.task("Review what matters", project=reviewers)
+    await said_in(admin, task, "Which Python files shall I review?")
+    await admin.until(task["id"], "BLOCKED_ON_HUMAN")
+    await admin.say(task["id"], "only tidy.py")
+    done = await admin.until(task["id"], "DONE")
     assert done["result"] == {"files": ["tidy.py"], "findings": 0, "by_rule": {}}
 
 
@@ -205,15 +241,12 @@ REFUSED: list[tuple[dict[str, object], str]] = [
 
 
 async def test_the_reviewer_refuses_readably_what_it_does_not_do(
-    admin: Admin, team: str, tmp_path: Path, project_dir: Path
+    admin: Admin, reviewers: str, project_dir: Path
 ) -> None:
-    (project_dir / "link.py").symlink_to(tmp_path / "secret.py")
-    root = {"CODE_REVIEW_ROOT": str(project_dir)}
-    async with working_example("code_reviewer", admin, team, tmp_path, **root):
-        for metadata, error in REFUSED:
-            task = await admin.task("Review", project=team, metadata=metadata, maxAttempts=1)
-            failed = await admin.until(task["id"], "FAILED")
-            assert failed["error"].startswith(f"CannotReview: {error}"), metadata
+    for metadata, error in REFUSED:
+        task = await admin.task("Review", project=reviewers, metadata=metadata, maxAttempts=1)
+        failed = await admin.until(task["id"], "FAILED")
+        assert failed["error"].startswith(f"CannotReview: {error}"), metadata
     assert (project_dir / "shop.py").read_text() == SHOP
 
 
@@ -225,12 +258,12 @@ async def test_the_reviewer_says_when_its_folder_is_not_there() -> None:
 def test_the_reviewer_keeps_its_messages_short() -> None:
     reviewer = load_example("code_reviewer")
     findings = [
-        reviewer.Finding(path="a.py", line=n, rule=f"E{n % 20}", message="m" * 60, fixable=False)
+        reviewer.Finding(path="a.py", line=n, rule="E1", message=f"{n % 20:060}", fixable=False)
         for n in range(1000)
     ]
     message = reviewer.report("a.py", findings)
-    assert message.startswith("**a.py**: 1000 findings\n")
-    assert message.endswith("- and 8 more rules")
+    assert message.startswith("**a.py**: 1000 findings (1000 E1)\n- lines 0, 20, 40, ")
+    assert message.endswith("- and 8 more remarks")
     assert len(message) < 2_000
     assert reviewer.shorten("\n".join("+" for _ in range(100))).endswith("... 40 more lines\n```")
 
@@ -244,11 +277,10 @@ TEXT = (
 
 
 async def test_the_graph_summarises_a_clear_task_without_asking(
-    admin: Admin, team: str, tmp_path: Path
+    admin: Admin, summarisers: str
 ) -> None:
-    async with working_example("langgraph_agent", admin, team, tmp_path) as example:
-        task = await admin.task("Summarise this in two sentences", project=team, description=TEXT)
-        done = await admin.until(task["id"], "DONE")
+    task = await admin.task("Summarise in two sentences", project=summarisers, description=TEXT)
+    done = await admin.until(task["id"], "DONE")
     assert done["result"] == {
         "summary": "Agents take tasks from a queue of tasks. "
         "Agents that finish tasks take more tasks from the queue.",
@@ -256,31 +288,26 @@ async def test_the_graph_summarises_a_clear_task_without_asking(
         "drafts": 1,
     }
     assert [m["text"] for m in await thread_of(admin, task)] == [done["result"]["summary"]]
-    assert "Summaries by local-rules" in example.output
 
 
 async def test_the_graph_asks_what_a_task_leaves_open_and_goes_on_with_the_answer(
-    admin: Admin, team: str, tmp_path: Path
+    admin: Admin, summarisers: str
 ) -> None:
-    async with working_example("langgraph_agent", admin, team, tmp_path):
-        task = await admin.task("Summarise this", project=team, description=TEXT)
-        await said_in(admin, task, "How many sentences shall the summary have?")
-        await admin.until(task["id"], "BLOCKED_ON_HUMAN")
-        await admin.say(task["id"], "just one")
-        done = await admin.until(task["id"], "DONE")
+    task = await admin.task("Summarise this", project=summarisers, description=TEXT)
+    await said_in(admin, task, "How many sentences shall the summary have?")
+    await admin.until(task["id"], "BLOCKED_ON_HUMAN")
+    await admin.say(task["id"], "just one")
+    done = await admin.until(task["id"], "DONE")
     assert done["result"]["summary"] == "Agents take tasks from a queue of tasks."
 
 
-async def test_the_graph_gives_up_when_answers_do_not_help(
-    admin: Admin, team: str, tmp_path: Path
-) -> None:
-    async with working_example("langgraph_agent", admin, team, tmp_path):
-        task = await admin.task("Summarise", project=team, maxAttempts=1)
-        for number in (1, 2):
-            await said_in(admin, task, "Which text shall I summarise?")
-            await admin.until(task["id"], "BLOCKED_ON_HUMAN")
-            await admin.say(task["id"], f"you know which ({number})")
-        failed = await admin.until(task["id"], "FAILED")
+async def test_the_graph_gives_up_when_answers_do_not_help(admin: Admin, summarisers: str) -> None:
+    task = await admin.task("Summarise", project=summarisers, maxAttempts=1)
+    for number in (1, 2):
+        await said_in(admin, task, "Which text shall I summarise?")
+        await admin.until(task["id"], "BLOCKED_ON_HUMAN")
+        await admin.say(task["id"], f"you know which ({number})")
+    failed = await admin.until(task["id"], "FAILED")
     assert failed["error"].startswith("StillUnclear: Which text shall I summarise?")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from live_nexus import LiveNexus
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -153,9 +154,7 @@ async def test_ten_megabytes_that_were_not_announced_are_cut_off(nexus: LiveNexu
         ("/tasks/x/slack-thread?cursor=1764000000.000123", "/cursor"),
     ],
 )
-async def test_a_wrong_parameter_is_pointed_at(
-    nexus: LiveNexus, path: str, parameter: str
-) -> None:
+async def test_a_wrong_parameter_is_pointed_at(nexus: LiveNexus, path: str, parameter: str) -> None:
     problem = check_problem(await nexus.admin.http.get(path), 422, "invalid_payload")
 
     assert problem["errors"][0]["pointer"] == parameter

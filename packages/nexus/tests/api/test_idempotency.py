@@ -6,11 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from live_nexus import Admin, LiveNexus
-from service_world import ServiceWorld
 
+from live_nexus import Admin, LiveNexus
 from nexus.services.idempotency import Answer, KeyedRequest, KeyReused, StillRunning, once
 from nexus.store.schema import idempotency_keys
+from service_world import ServiceWorld
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -41,10 +41,7 @@ async def test_the_first_answer_comes_again_with_its_status_and_location(
 
 async def test_requests_that_race_with_one_key_have_one_effect(nexus: LiveNexus, key: str) -> None:
     answers = await asyncio.gather(
-        *(
-            post(nexus.admin, "/observer/tasks", key, projectId="team", title=key)
-            for _ in range(10)
-        )
+        *(post(nexus.admin, "/observer/tasks", key, projectId="team", title=key) for _ in range(10))
     )
 
     assert len({answer.json()["id"] for answer in answers}) == 1
@@ -94,8 +91,8 @@ async def test_a_made_secret_is_shown_once_and_not_kept(nexus: LiveNexus, key: s
     assert again.status_code == 201
     assert again.json()["id"] == first.json()["id"]
     assert "clientSecret" not in again.json()
-    files = nexus.serving.nexus.platform
-    kept = await files.store.read(lambda tx: str(tx.rows(idempotency_keys.select())))
+    platform = nexus.serving.nexus.platform
+    kept = await platform.store.read(lambda tx: str(tx.rows(idempotency_keys.select())))
     assert secret not in kept
     login = {"client_id": f"a-{key}", "client_secret": secret}
     assert (await nexus.admin.http.post("/auth/token", json=login)).status_code == 200

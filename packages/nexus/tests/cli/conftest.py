@@ -2,11 +2,10 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine, ServerProcess
+from command_line import CommandLine, ServerProcess, Team
 
 _numbers = itertools.count(1)
 
@@ -27,24 +26,25 @@ def nexus(server: ServerProcess, tmp_path: Path) -> CommandLine:
     return CommandLine(environment=server.environment, cwd=tmp_path)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Team:
-    """Names that no other test uses."""
-
-    group: str
-    project: str
-    agent: str
-
-
 @pytest.fixture
 def team(nexus: CommandLine) -> Team:
     """A group with an agent and a claiming project."""
+    return make_team(nexus)
+
+
+def make_team(nexus: CommandLine) -> Team:
+    """Make a group with an agent and a claiming project."""
     number = next(_numbers)
-    names = Team(group=f"group-{number}", project=f"project-{number}", agent=f"agent-{number}")
+    names = Team(
+        group=f"group-{number}",
+        project=f"project-{number}",
+        agent=f"agent-{number}",
+        secret="a-long-secret",
+    )
     for arguments in (
         ("groups", "create", names.group),
         ("projects", "create", names.project, "--group", names.group, "--policy", "claim"),
-        ("agents", "create", names.agent, "--group", names.group, "--secret", "a-long-secret"),
+        ("agents", "create", names.agent, "--group", names.group, "--secret", names.secret),
     ):
         made = nexus(*arguments)
         assert made.code == 0, made.err

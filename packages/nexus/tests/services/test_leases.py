@@ -1,11 +1,11 @@
 """Leases: who gets them, how they are fenced, how they end."""
 
 import pytest
-from service_world import NODE, ServiceWorld, done, update
 
 from nexus.domain.errors import AlreadyClaimed, LeaseLost, NoFreeSlot, NotFound
 from nexus.services import attempts, dispatch, events, handover, leases, sessions, tasks
 from oblivion.protocol import ActiveTask, TaskStatus
+from service_world import NODE, ServiceWorld, done, update
 
 
 def lease(world: ServiceWorld) -> int:

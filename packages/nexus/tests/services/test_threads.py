@@ -1,12 +1,12 @@
 """Threads: who hears what, who is woken, what goes on."""
 
 import pytest
-from service_world import NODE, ServiceWorld, update
 
 from nexus.domain.errors import NotFound
 from nexus.services import attempts, dispatch, tasks, threads
 from nexus.services.threads import Author
 from oblivion.protocol import PostMessage, Task, TaskStatus
+from service_world import NODE, ServiceWorld, update
 
 ANN = Author(id="ann", name="Ann", is_human=True)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from fake_time import FakeTime
 
+from fake_time import FakeTime
 from nexus.domain.errors import Conflict, Unavailable
 from nexus.store import Database, Tx
 from nexus.store.schema import meta

@@ -86,7 +86,7 @@ class CommandLine:
     @contextlib.contextmanager
     def running(self, *arguments: str) -> Iterator["Running"]:
         """Run beside the test; what still runs at the end of the block is killed."""
-        environment = clean_environment(**self.environment, PYTHONUNBUFFERED="1")
+        environment = clean_environment(**self.environment)
         process = Running(_command(arguments), environment, self.cwd)
         try:
             yield process
@@ -171,6 +171,16 @@ class Running:
             if stream is not None:
                 stream.close()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the command has come to its end."""
+        return self._process.poll() is not None
+
+    def stop_reading(self) -> None:
+        """Close the pipe that the command writes to, as ``head`` does when it has enough."""
+        assert self._process.stdout is not None
+        os.close(self._process.stdout.fileno())
+
     def until(self, happened: Callable[["Running"], Any]) -> None:
         """Wait until ``happened`` is true; fails when the process ends or the deadline passes."""
         wait_until(lambda: happened(self) or self._process.poll() is not None)
@@ -196,6 +206,7 @@ class ServerProcess:
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
+        self.extra: dict[str, str] = {}
         self.url = ""
         self._stack = contextlib.ExitStack()
         self._port = "0"
@@ -204,7 +215,9 @@ class ServerProcess:
     def start(self) -> "ServerProcess":
         """Start it and wait until it answers."""
         command = ("serve", "--port", self._port, "--data-dir", str(self.data_dir))
-        self.running = self._stack.enter_context(CommandLine().running(*command))
+        self.running = self._stack.enter_context(
+            CommandLine(environment=self.extra).running(*command)
+        )
         self.running.until(lambda process: "Ctrl-C" in "".join(process.out))
         found = re.search(r"answers at (http://localhost:(\d+))", "".join(self.running.out))
         assert found, self.running.out
@@ -281,12 +294,14 @@ class Peer:
 
             do_GET = do_POST = do_DELETE = do_PATCH = _serve
 
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            def log_message(self, format: str, *args: Any) -> None:
                 """Keep quiet."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.01,), daemon=True
+        )
         self._thread.start()
         self.url = f"http://localhost:{self._server.server_address[1]}"
 
@@ -327,3 +342,13 @@ def forwarding(url: str) -> Callable[[Request], Answer]:
         return Answer(status=got.status_code, body=got.content, headers=passed)
 
     return forward
+
+
+@dataclass(frozen=True, kw_only=True)
+class Team:
+    """A group with an agent and a claiming project, under names that no other test uses."""
+
+    group: str
+    project: str
+    agent: str
+    secret: str

@@ -10,10 +10,11 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypedDict
 
 import httpx
 
+from eventually import eventually
 from nexus.server import Serving, serve
 from nexus.settings import load_settings
 from nexus.store.clock import wall_clock
@@ -90,20 +91,24 @@ class Admin:
         """Speak in a task's thread as a person."""
         return await self.post(f"/observer/tasks/{task_id}/messages", text=text, author=author)
 
-    async def until(
-        self, task_id: str, status: str, *, deadline: float = DEADLINE_S
-    ) -> dict[str, Any]:
+    async def until(self, task_id: str, status: str) -> dict[str, Any]:
         """Return the task once it has the status; fails after the deadline."""
         task: dict[str, Any] = {}
-        try:
-            async with asyncio.timeout(deadline):
-                while True:
-                    task = await self.get(f"/tasks/{task_id}")
-                    if task["status"] == status:
-                        return task
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            raise AssertionError(f"never {status}: {task}") from None
+
+        async def there() -> bool:
+            task.update(await self.get(f"/tasks/{task_id}"))
+            return bool(task["status"] == status)
+
+        await eventually(there, what=f"task {task_id} is {status}")
+        return task
+
+
+class AgentSettings(TypedDict):
+    """The required arguments of an SDK client."""
+
+    nexus_url: str
+    client_id: str
+    client_secret: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +119,7 @@ class LiveNexus:
     serving: Serving
     admin: Admin
 
-    def agent_settings(self, client_id: str) -> dict[str, str]:
+    def agent_settings(self, client_id: str) -> AgentSettings:
         """Return what an SDK client needs to connect as this agent."""
         return {"nexus_url": self.url, "client_id": client_id, "client_secret": AGENT_SECRET}
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from fake_time import FakeTime
-
 from nexus.domain.limits import Limits
 from nexus.domain.principal import Principal, Role
 from nexus.services import agents, events, groups, handover, installation, projects, sessions, tasks

@@ -49,6 +49,10 @@ class SocketAgent:
         """Send anything at all and return the ack."""
         return await self._client.call(type_, message, namespace="/agents", timeout=DEADLINE_S)
 
+    async def send(self, type_: str, message: Any) -> None:
+        """Send anything at all without waiting for an ack."""
+        await self._client.emit(type_, message, namespace="/agents")
+
     async def ready(self, **announcement: Any) -> Any:
         """Announce an agent that acknowledges."""
         return await self.call("agent_ready", {"version": "1", "acks": True, **announcement})

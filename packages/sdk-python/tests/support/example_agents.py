@@ -16,6 +16,9 @@ from typing import Any
 from live_nexus import AGENT_SECRET, DEADLINE_S, Admin
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+START_S = 30.0
+"""Seconds that an example may take to be there: LangGraph alone imports for a while."""
+
 _OURS = ("OBLIVION_", "ANTHROPIC_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_", "CODE_REVIEW_")
 
 
@@ -56,7 +59,7 @@ async def run_to_its_end(name: str, **variables: str) -> tuple[int, str]:
     """Run an example that is expected to end by itself; return its exit code and its output."""
     process = _start(name, variables, subprocess.PIPE)
     try:
-        output, _ = await asyncio.to_thread(process.communicate, timeout=DEADLINE_S)
+        output, _ = await asyncio.to_thread(process.communicate, timeout=START_S)
     finally:
         process.kill()
     return process.returncode, output.decode()
@@ -86,7 +89,7 @@ class ExampleProcess:
 
     async def connected(self, admin: Admin, client_id: str) -> None:
         """Wait until Nexus sees the agent."""
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(START_S):
             while not (await admin.get(f"/observer/agents/{client_id}"))["isConnected"]:
                 assert self._process.poll() is None, self.output
                 await asyncio.sleep(0.05)
@@ -102,16 +105,29 @@ class ExampleProcess:
         await asyncio.to_thread(self._process.wait, DEADLINE_S)
 
 
+async def employ(
+    name: str, admin: Admin, team: str, folder: Path, **variables: str
+) -> ExampleProcess:
+    """Make a team (group, project and agent of that name) and start an example as its agent."""
+    await admin.team(team)
+    await admin.agent(team, groups=(team,))
+    url = str(admin.http.base_url).rstrip("/")
+    process = ExampleProcess(name, folder / f"{team}.log", {**credentials(url, team), **variables})
+    try:
+        await process.connected(admin, team)
+    except BaseException:
+        await process.kill()
+        raise
+    return process
+
+
 @contextlib.asynccontextmanager
 async def working_example(
-    name: str, admin: Admin, client_id: str, folder: Path, **variables: str
+    name: str, admin: Admin, team: str, folder: Path, **variables: str
 ) -> AsyncIterator[ExampleProcess]:
-    """Run an example as the agent ``client_id`` until the block ends; it is connected in there."""
-    url = str(admin.http.base_url).rstrip("/")
-    log = folder / f"{client_id}.log"
-    process = ExampleProcess(name, log, {**credentials(url, client_id), **variables})
+    """Have an example at work, in a team of its own, until the block ends."""
+    process = await employ(name, admin, team, folder, **variables)
     try:
-        await process.connected(admin, client_id)
         yield process
     finally:
         await process.kill()

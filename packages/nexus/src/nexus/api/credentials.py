@@ -65,11 +65,9 @@ def _agreeing(basic: Credentials, fields: Mapping[str, str]) -> Credentials:
 
 
 def _basic(header: str | None) -> Credentials | None:
-    if header is None:
-        return None
-    scheme, _, encoded = header.partition(" ")
+    scheme, _, encoded = (header or "").partition(" ")
     if scheme.lower() != "basic":
-        raise invalid_client("authenticate with HTTP Basic, or with client_id in the body")
+        return None  # many clients send their old token along
     try:
         pair = base64.b64decode(encoded.strip(), validate=True).decode()
         client_id, colon, secret = pair.partition(":")

@@ -94,7 +94,9 @@ def add(
 @calls_api
 def remove(session: Session, group: GroupArgument, agent: AgentArgument) -> None:
     """Take an agent out of a group; what it holds it may finish."""
-    session.nexus.delete(f"/groups/{segment(group)}/members/{segment(agent)}")
+    # The members' path takes ids only.
+    agent_id = session.nexus.get(f"/observer/agents/{segment(agent)}")["id"]
+    session.nexus.delete(f"/groups/{segment(group)}/members/{segment(agent_id)}")
     session.out.done(f"{agent} is no longer in {group}", {"ok": True})
 
 

@@ -35,7 +35,7 @@ def refused_credentials(response: httpx.Response, source: str) -> CliError:
     """Return the error that an answer of the token endpoint means (RFC 6749, section 5.2)."""
     answer = _object(response)
     code = answer.get("error") if answer else None
-    if not isinstance(code, str):
+    if not isinstance(code, str) or response.status_code not in _USER_CAN_CORRECT:
         return refusal(response)
     why = _text(answer or {}, "error_description") or code
     return BadUsage(f"Nexus refuses the credentials from {source}: {why}")
@@ -75,7 +75,8 @@ def _object(response: httpx.Response) -> dict[str, Any] | None:
 def _line(problem: Mapping[str, Any], status: int) -> str:
     """Return which fields are wrong and why; where no field is, what the server says as a whole."""
     fields = [_field(entry) for entry in problem.get("errors") or ()]
-    said = _text(problem, "detail") or _text(problem, "title") or _text(problem, "error")
+    named = ("detail", "title", "error_description", "error")
+    said = next(filter(None, (_text(problem, name) for name in named)), "")
     line = "; ".join(filter(None, fields)) or said or f"HTTP {status}"
     return " ".join(line.split())
 

@@ -1,6 +1,7 @@
 """Where the senders of one node live together and are stopped together."""
 
 import asyncio
+import contextlib
 
 from nexus.delivery.caretaker import Caretaker
 from nexus.delivery.dispatcher import Dispatcher
@@ -15,6 +16,7 @@ from nexus.store import Tx
 from oblivion.protocol import EventType, ServerDrainingPayload
 
 RECONNECT_AFTER_MS = 1_000
+_FLUSH_S = 2.0
 
 
 class Delivery:
@@ -52,6 +54,9 @@ class Delivery:
         payload = ServerDrainingPayload(reconnect_after_ms=RECONNECT_AFTER_MS)
         for session in self._hub:
             await session.hint(EventType.SERVER_DRAINING, payload)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_FLUSH_S):
+                await asyncio.gather(*(session.outlet.flush() for session in self._hub))
 
 
 def _open(tx: Tx, agent_id: str, node_id: str) -> tuple[SessionRef, str]:

@@ -19,6 +19,10 @@ class Outlet(Protocol):
         """
         ...
 
+    async def flush(self) -> None:
+        """Wait until what was sent is written out; returns at once when the connection is gone."""
+        ...
+
     async def close(self) -> None:
         """End the connection; closing twice is no error."""
         ...

@@ -1,6 +1,7 @@
 """Where Socket.IO lives, spoken by python-socketio behind the seams of delivery."""
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +28,7 @@ from oblivion.protocol import (
 )
 
 MAX_BACKLOG = 256
+_log = logging.getLogger("nexus.gateway")
 _json = SimpleNamespace(
     dumps=lambda value, **_: orjson.dumps(value).decode(),
     loads=lambda text, **_: orjson.loads(text),
@@ -59,13 +61,19 @@ class SocketOutlet:
         Raises:
             OutletClosed: the connection is gone, or its agent does not read.
         """
-        backlog = self._namespace.backlog(self._sid)
-        if backlog is None:
+        queue = self._namespace.queue_of(self._sid)
+        if queue is None:
             raise OutletClosed("the connection is closed")
-        if backlog >= MAX_BACKLOG:
+        if queue.qsize() >= MAX_BACKLOG:
             await self.close()
-            raise OutletClosed(f"the agent left {backlog} messages unread")
+            raise OutletClosed(f"the agent left {queue.qsize()} messages unread")
         await self._namespace.emit(type_, message, to=self._sid)
+
+    async def flush(self) -> None:
+        """Wait until the socket's queue is empty."""
+        queue = self._namespace.queue_of(self._sid)
+        if queue is not None:
+            await queue.join()
 
     async def close(self) -> None:
         """Disconnect."""
@@ -94,12 +102,13 @@ class AgentNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
             return {"error": CallError(code=code, message=message, retryable=True).to_wire()}
         return await connection.call(event, args[1] if len(args) > 1 else None)
 
-    def backlog(self, sid: str) -> int | None:
-        """Return how many messages wait to be written; None when the connection is gone."""
-        if not self.server.manager.is_connected(sid, NAMESPACE):
+    def queue_of(self, sid: str) -> asyncio.Queue[Any] | None:
+        """Return the messages that wait to be written; None when the connection is gone."""
+        manager = self.server.manager
+        if not manager.is_connected(sid, NAMESPACE):
             return None
-        socket = self.server.eio.sockets.get(self.server.manager.eio_sid_from_sid(sid, NAMESPACE))
-        return None if socket is None or socket.closed else socket.queue.qsize()
+        socket = self.server.eio.sockets.get(manager.eio_sid_from_sid(sid, NAMESPACE))
+        return None if socket is None or socket.closed else socket.queue
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         try:
@@ -139,6 +148,17 @@ class AgentNamespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the libr
         ).to_wire()
 
 
+class _Server(socketio.AsyncServer):  # type: ignore[misc]  # the library is untyped
+    """python-socketio's server, which hangs up on whoever sends what it cannot read."""
+
+    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
+        try:
+            await super()._handle_eio_message(eio_sid, data)
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's frame may cause
+            _log.warning("frame_refused reason=%r", str(error)[:200])
+            await self.eio.disconnect(eio_sid)
+
+
 def _draining() -> tuple[str, dict[str, Any]]:
     message = "this Nexus is about to stop; come back in a moment"
     error = CallError(code=ErrorCode.SERVER_DRAINING, message=message, retryable=True)
@@ -147,7 +167,7 @@ def _draining() -> tuple[str, dict[str, Any]]:
 
 def create_gateway(platform: Platform, delivery: Delivery) -> socketio.AsyncServer:
     """Return the Socket.IO server of this node; mount it with ``socketio.ASGIApp``."""
-    server = socketio.AsyncServer(
+    server = _Server(
         async_mode="asgi",
         serializer=TextPacket,
         json=_json,

@@ -1,0 +1,238 @@
+"""What agents in any language may say, and what they are answered."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from live_nexus import AGENT_SECRET, LiveNexus, live_nexus
+from socket_agent import SocketAgent, socket_agent, token_for
+
+
+@pytest.fixture
+async def nexus(tmp_path: Path) -> AsyncIterator[LiveNexus]:
+    async with live_nexus(tmp_path / "data") as nexus:
+        await nexus.admin.team()
+        await nexus.admin.project("race", group="team", policy="claim")
+        await nexus.admin.agent("a")
+        await nexus.admin.agent("b")
+        yield nexus
+
+
+@pytest.fixture
+async def agent(nexus: LiveNexus) -> AsyncIterator[SocketAgent]:
+    token = await token_for(nexus.url, "a", AGENT_SECRET)
+    async with socket_agent(nexus.url, token) as agent:
+        yield agent
+
+
+@pytest.fixture
+async def other(nexus: LiveNexus) -> AsyncIterator[SocketAgent]:
+    token = await token_for(nexus.url, "b", AGENT_SECRET)
+    async with socket_agent(nexus.url, token) as agent:
+        yield agent
+
+
+async def test_nothing_but_the_greeting_is_sent_before_agent_ready(
+    nexus: LiveNexus, agent: SocketAgent
+) -> None:
+    await nexus.admin.post("/observer/agents/a/wake", message="early")
+    refused = await agent.call("claim_task", {"taskId": "x"})
+    assert refused["error"]["code"] == "not_ready"
+    assert [name for name, _ in agent.events] == ["connected"]
+    await agent.ready()
+    assert (await agent.until("wake_up"))["message"] == "early"
+
+
+async def test_a_task_goes_from_assignment_to_done(nexus: LiveNexus, agent: SocketAgent) -> None:
+    ack = await agent.ready(capabilities=["python"], maxConcurrency=2)
+    assert ack["acknowledged"] is True
+    assert ack["lost"] == []
+    task = await nexus.admin.task("Do it", priority=2, metadata={"k": None})
+    payload = await agent.until("task_assigned")
+    assert (payload["taskId"], payload["attempt"], payload["priority"]) == (task["id"], 1, 2)
+    (envelope,) = agent.named("task_assigned")
+    assert envelope["seq"] == 1
+    assert envelope["id"]
+    assert payload["metadata"] == {"k": None}
+    started = {"status": "working", "taskId": task["id"], "message": "on it"}
+    assert await agent.call("status_update", started) == {"acknowledged": True}
+    await nexus.admin.until(task["id"], "IN_PROGRESS")
+    update = {"taskId": task["id"], "attempt": 1, "status": "DONE", "result": {"n": 1}}
+    answer = await agent.call("task_update", update)
+    assert answer["task"] == {"id": task["id"], "status": "DONE", "attempt": 1}
+    assert (await nexus.admin.get(f"/tasks/{task['id']}"))["result"] == {"n": 1}
+
+
+async def test_a_call_sent_again_is_answered_the_same_without_a_second_effect(
+    nexus: LiveNexus, agent: SocketAgent
+) -> None:
+    await agent.ready()
+    task = await nexus.admin.task()
+    await agent.until("task_assigned")
+    message = {"taskId": task["id"], "text": "only once"}
+    first = await agent.call("post_message", message, id_="call-1")
+    assert await agent.call("post_message", message, id_="call-1") == first
+    thread = await nexus.admin.get(f"/tasks/{task['id']}/slack-thread")
+    assert [one["text"] for one in thread["messages"]] == ["only once"]
+
+
+async def test_events_come_in_order_and_again_until_they_are_acknowledged(
+    nexus: LiveNexus, agent: SocketAgent
+) -> None:
+    await agent.ready()
+    for number in range(3):
+        await nexus.admin.post("/observer/agents/a/wake", message=str(number))
+    await agent.until("wake_up", count=3)
+    assert [one["seq"] for one in agent.named("wake_up")] == [1, 2, 3]
+    await agent.call("event_ack", {"seqs": [1, 3]})
+    await agent.drop()
+    token = await token_for(nexus.url, "a", AGENT_SECRET)
+    async with socket_agent(nexus.url, token) as again:
+        await again.ready()
+        await again.until("wake_up")
+        await again.call("heartbeat", {"ping": True})
+        assert [one["payload"]["message"] for one in again.named("wake_up")] == ["1"]
+
+
+async def test_for_a_client_without_acks_writing_to_the_socket_counts(
+    nexus: LiveNexus, agent: SocketAgent
+) -> None:
+    await agent.ready(acks=False)
+    await nexus.admin.post("/observer/agents/a/wake", message="once")
+    await agent.until("wake_up")
+    result = await agent.call(
+        "tool_request", {"requestId": "r", "tool": "nope", "action": "x", "params": {}}
+    )
+    assert (result["type"], result["payload"]["success"]) == ("tool_result", False)
+    await agent.drop()
+    token = await token_for(nexus.url, "a", AGENT_SECRET)
+    async with socket_agent(nexus.url, token) as again:
+        await again.ready(acks=False)
+        await again.call("heartbeat", {"ping": True})
+        assert again.named("wake_up") == []
+
+
+async def test_a_claim_race_has_one_winner_and_the_other_is_told_who(
+    nexus: LiveNexus, agent: SocketAgent, other: SocketAgent
+) -> None:
+    await agent.ready()
+    await other.ready()
+    task = await nexus.admin.task("Race", project="race")
+    assert (await agent.until("task_available"))["taskId"] == task["id"]
+    await other.until("task_available")
+    claim = {"taskId": task["id"]}
+    answers = await asyncio.gather(agent.call("claim_task", claim), other.call("claim_task", claim))
+    assert sorted(answer["success"] for answer in answers) == [False, True]
+    winner, loser = (agent, other) if answers[0]["success"] else (other, agent)
+    assert (await winner.until("task_assigned"))["attempt"] == 1
+    told = await loser.until("task_claimed")
+    assert told["taskId"] == task["id"]
+    assert told["claimedByAgentName"] == ("A" if winner is agent else "B")
+    assert "error" in next(answer for answer in answers if not answer["success"])
+
+
+async def test_a_heartbeat_is_answered_by_a_pong_envelope(agent: SocketAgent) -> None:
+    await agent.ready()
+    pong = await agent.call("heartbeat", {"ping": True})
+    assert pong["type"] == "heartbeat"
+    assert pong["payload"]["pong"] is True
+
+
+async def test_a_newer_session_supersedes_the_older(nexus: LiveNexus, agent: SocketAgent) -> None:
+    await agent.ready()
+    token = await token_for(nexus.url, "a", AGENT_SECRET)
+    async with socket_agent(nexus.url, token) as newer:
+        payload = await agent.until("superseded")
+        (greeting,) = newer.named("connected")
+        assert payload["sessionId"] == greeting["sessionId"]
+        await agent.until("disconnect")
+
+
+async def test_an_admin_can_cut_a_session(nexus: LiveNexus, agent: SocketAgent) -> None:
+    await agent.ready()
+    await nexus.admin.post("/observer/agents/a/disconnect")
+    await agent.until("disconnect")
+    assert (await nexus.admin.get("/observer/agents/a"))["isConnected"] is False
+
+
+async def test_a_stopping_server_says_when_to_come_back(
+    nexus: LiveNexus, agent: SocketAgent
+) -> None:
+    await agent.ready()
+    nexus.serving.stop()
+    assert (await agent.until("server_draining"))["reconnectAfterMs"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("type_", "payload", "says"),
+    [
+        ("status_update", {"status": "dancing"}, "status"),
+        ("status_update", {}, "status"),
+        ("task_update", {"taskId": "x", "status": "DONE"}, "attempt"),
+        ("task_update", {"taskId": "x", "attempt": 0, "status": "DONE"}, "attempt"),
+        ("task_update", {"taskId": "x", "attempt": 1, "status": "FLYING"}, "status"),
+        ("task_update", {"taskId": "x", "attempt": 1, "status": "DONE", "progress": 2}, "progress"),
+        ("post_message", {"taskId": "x", "text": ""}, "text"),
+        ("claim_task", {"taskId": 7}, "taskId"),
+        ("event_ack", {"seqs": ["x"]}, "seqs"),
+        ("agent_ready", {"maxConcurrency": 0}, "maxConcurrency"),
+        ("tool_request", {"requestId": "r"}, "tool"),
+    ],
+)
+async def test_a_wrong_payload_is_refused_by_the_name_of_its_field(
+    agent: SocketAgent, type_: str, payload: dict[str, Any], says: str
+) -> None:
+    await agent.ready()
+    error = (await agent.call(type_, payload))["error"]
+    assert error["code"] == "invalid_payload"
+    assert says in error["message"]
+
+
+@pytest.mark.parametrize("message", ["text", 7, [1, 2], None, {"payload": "no"}, {"type": 3}])
+async def test_what_is_no_envelope_is_refused(agent: SocketAgent, message: object) -> None:
+    await agent.ready()
+    answer = await agent.raw_call("heartbeat", message)
+    assert answer["error"]["code"] == "invalid_payload"
+
+
+async def test_an_unknown_call_is_named(agent: SocketAgent) -> None:
+    error = (await agent.call("make_coffee"))["error"]
+    assert (error["code"], "make_coffee" in error["message"]) == ("unknown_event", True)
+
+
+async def test_an_unknown_protocol_is_refused(agent: SocketAgent) -> None:
+    error = (await agent.ready(protocol=2))["error"]
+    assert error["code"] == "protocol_unsupported"
+
+
+@pytest.mark.parametrize("type_", ["post_message", "claim_task", "task_update"])
+async def test_an_unknown_task_is_said_to_be_unknown(agent: SocketAgent, type_: str) -> None:
+    await agent.ready()
+    payload = {"taskId": "nope", "text": "x", "attempt": 1, "status": "DONE"}
+    answer = await agent.call(type_, payload)
+    assert "nope" in str(answer["error"])
+
+
+async def test_unknown_fields_are_ignored(agent: SocketAgent) -> None:
+    assert (await agent.ready(favouriteColour="blue"))["acknowledged"] is True
+
+
+async def test_a_binary_packet_ends_the_connection_and_hurts_nobody_else(
+    nexus: LiveNexus, agent: SocketAgent, other: SocketAgent
+) -> None:
+    await agent.ready()
+    await agent.send("post_message", {"payload": {"blob": b"\x00" * 100}})
+    await agent.until("disconnect")
+    assert (await other.ready())["acknowledged"] is True
+
+
+async def test_a_frame_beyond_the_bound_ends_the_connection(
+    nexus: LiveNexus, agent: SocketAgent, other: SocketAgent
+) -> None:
+    await agent.ready()
+    await agent.send("post_message", {"payload": {"taskId": "x", "text": "y" * 300_000}})
+    await agent.until("disconnect")
+    assert (await other.ready())["acknowledged"] is True
