@@ -29,11 +29,8 @@ from oblivion import HumanTimeout, OblivionClient, OblivionError, TaskAssignedPa
 
 ANALYSIS_TIMEOUT = 60.0  # seconds; after that the attempt fails
 ANSWER_TIMEOUT = 3600.0  # seconds that a person may take
-MAX_REMARKS, MAX_LINE_NUMBERS, MAX_DIFF_LINES = (
-    12,
-    8,
-    60,
-)  # messages are for people: keep them short
+# Messages are for people: keep them short.
+MAX_RULES, MAX_REMARKS, MAX_LINE_NUMBERS, MAX_DIFF_LINES = 8, 12, 8, 60
 
 _A_FILE = re.compile(r"[\w./\\~-]+\.pyi?\b")
 _A_RULE = re.compile(r"[A-Z]+[0-9]*")
@@ -150,7 +147,7 @@ def report(path: str, findings: Sequence[Finding]) -> str:
     """Return the message about one file: how much was found, and where."""
     if not findings:
         return f"**{path}**: no findings ✅"
-    counts = ", ".join(f"{number} {rule}" for rule, number in by_rule(findings).items())
+    counts = ", ".join(f"{n} {rule}" for rule, n in islice(by_rule(findings).items(), MAX_RULES))
     lines = [f"**{path}**: {plural(len(findings), 'finding')} ({counts})"]
     remarks = defaultdict(list)
     for finding in findings:

@@ -62,6 +62,10 @@ def test_a_gateway_without_nexus_behind_it_counts_as_not_reachable() -> None:
     assert type(refusal(answer(502, "<html>bad gateway</html>"))) is NotReachable
 
 
+def test_a_failure_without_a_problem_counts_as_the_servers() -> None:
+    assert type(refusal(answer(500, "Internal Server Error"))) is Failed
+
+
 def test_a_redirect_names_the_address_to_use() -> None:
     error = refusal(answer(308, location="https://nexus.test/groups"))
     assert type(error) is BadUsage

@@ -1,10 +1,19 @@
 """Following what happens: live, through restarts of the server, until Ctrl-C."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine, Running, ServerProcess, Team, wait_until
+from command_line import (
+    CommandLine,
+    Running,
+    ServerProcess,
+    Team,
+    clean_environment,
+    command_for,
+    wait_until,
+)
 
 
 def said(text: str, process: Running) -> bool:
@@ -110,12 +119,18 @@ def test_nothing_to_follow_is_said_at_once(nexus: CommandLine) -> None:
 
 
 def test_a_reader_that_leaves_ends_the_command_quietly(nexus: CommandLine, team: Team) -> None:
-    with nexus.running("tail", "--since", "0") as process:
-        process.until(lambda running: running.out)
-        process.stop_reading()
-        wait_until(lambda: make_noise(nexus, team) and process.has_ended)
-        assert process.end().err == ""
+    def noise() -> bool:
+        return nexus("tasks", "create", "Noise", "--project", team.project).code == 0
 
-
-def make_noise(nexus: CommandLine, team: Team) -> bool:
-    return nexus("tasks", "create", "Noise", "--project", team.project).code == 0
+    with subprocess.Popen(
+        command_for(("tail", "--since", "0")),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean_environment(**nexus.environment),
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        wait_until(lambda: noise() and process.poll() is not None)
+        assert process.stderr.read() == b""

@@ -73,7 +73,7 @@ class CommandLine:
     def process(self, *arguments: str, stdin: str | bytes = b"", **environment: str) -> Outcome:
         """Run to the end as its own process."""
         ended = subprocess.run(
-            _command(arguments),
+            command_for(arguments),
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             env=clean_environment(**{**self.environment, **environment}),
@@ -87,7 +87,7 @@ class CommandLine:
     def running(self, *arguments: str) -> Iterator["Running"]:
         """Run beside the test; what still runs at the end of the block is killed."""
         environment = clean_environment(**self.environment)
-        process = Running(_command(arguments), environment, self.cwd)
+        process = Running(command_for(arguments), environment, self.cwd)
         try:
             yield process
         finally:
@@ -115,7 +115,8 @@ class _Streams:
         return stream.read()
 
 
-def _command(arguments: tuple[str, ...]) -> list[str]:
+def command_for(arguments: tuple[str, ...]) -> list[str]:
+    """Return the command that runs ``nexus`` with these arguments."""
     return [sys.executable, "-m", "nexus.cli", *arguments]
 
 
@@ -170,16 +171,6 @@ class Running:
         for stream in (self._process.stdout, self._process.stderr):
             if stream is not None:
                 stream.close()
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether the command has come to its end."""
-        return self._process.poll() is not None
-
-    def stop_reading(self) -> None:
-        """Close the pipe that the command writes to, as ``head`` does when it has enough."""
-        assert self._process.stdout is not None
-        os.close(self._process.stdout.fileno())
 
     def until(self, happened: Callable[["Running"], Any]) -> None:
         """Wait until ``happened`` is true; fails when the process ends or the deadline passes."""

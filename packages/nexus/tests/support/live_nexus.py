@@ -133,7 +133,8 @@ async def live_nexus(
     settings = load_settings(data_dir=data_dir, **options)
     started: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(settings, started.set_result, clock=clock))
-    await asyncio.wait({server, started}, return_when=asyncio.FIRST_COMPLETED)
+    first: set[asyncio.Future[Any]] = {server, started}
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
     if server.done():
         await server
     serving = await started

@@ -55,6 +55,8 @@ def _not_nexus(response: httpx.Response) -> CliError:
     what = f"{response.request.method} {response.url.path} got HTTP {response.status_code}"
     if response.status_code in {502, 503, 504}:
         return NotReachable(f"no Nexus behind {response.url.host} ({what}); try again later")
+    if response.is_server_error:
+        return Failed(f"{response.url.host} failed ({what}); its log says more")
     return BadUsage(f"{response.url.host} does not answer as Nexus does ({what}); check --url")
 
 

@@ -1,0 +1,92 @@
+"""Where the demo's scene is set: a fresh Nexus, a group with its project, agents, tasks."""
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nexus.demo.api import Api
+from nexus.demo.checkout import Checkout
+from nexus.demo.errors import DemoFailed
+from nexus.demo.processes import Processes
+
+PROJECT = "this-repository"
+_GROUP = "code-reviewers"
+_NAMES = ("Ada", "Grace", "Barbara", "Radia", "Frances", "Karen", "Adele", "Lynn")
+MOST_AGENTS = len(_NAMES)
+_START_S = 30.0
+_READY = re.compile(r"answers at (\S+?),")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agent:
+    """Somebody on the team."""
+
+    id: str
+    name: str
+    client_id: str
+    client_secret: str
+
+
+async def start_nexus(processes: Processes, data_dir: Path) -> Api:
+    """Start ``nexus serve`` on a free port in an empty folder; return a way in for its admin.
+
+    Raises:
+        DemoFailed: it did not start.
+    """
+    serve = ("nexus.cli", "serve", "--port", "0", "--host", "127.0.0.1")
+    log = processes.start("nexus", (*serve, "--data-dir", str(data_dir)))
+    try:
+        async with asyncio.timeout(_START_S):
+            url = await _url_in(log, processes)
+    except TimeoutError:
+        raise DemoFailed(f"Nexus was not ready within {_START_S:g} s") from None
+    kept = json.loads((data_dir / "admin-credentials.json").read_text(encoding="utf-8"))
+    return Api(url, kept["clientId"], kept["clientSecret"])
+
+
+async def _url_in(log: Path, processes: Processes) -> str:
+    """Return the URL that the server announces once it answers."""
+    while True:
+        announced = _READY.search(log.read_text(encoding="utf-8", errors="replace"))
+        if announced is not None:
+            return announced[1]
+        processes.check()
+        await asyncio.sleep(0.05)
+
+
+async def make_team(api: Api, count: int) -> list[Agent]:
+    """Make a group, its project, and ``count`` agents with credentials of their own."""
+    group = await api.post("/groups", name="Code reviewers", slug=_GROUP)
+    await api.post("/projects", groupId=group["id"], name="This repository", slug=PROJECT)
+    return [await _make_agent(api, name, group["id"]) for name in _NAMES[:count]]
+
+
+async def _make_agent(api: Api, name: str, group_id: str) -> Agent:
+    client_id = f"reviewer-{name.lower()}"
+    made = await api.post(
+        "/observer/agents", name=name, clientId=client_id, groupIds=[group_id], capabilities=["ruff"]
+    )
+    return Agent(
+        id=made["id"], name=name, client_id=client_id, client_secret=made["clientSecret"]
+    )
+
+
+def start_agent(processes: Processes, checkout: Checkout, url: str, agent: Agent) -> None:
+    """Start the example as this agent."""
+    processes.start(
+        agent.client_id,
+        [str(checkout.agent)],
+        OBLIVION_NEXUS_URL=url,
+        OBLIVION_CLIENT_ID=agent.client_id,
+        OBLIVION_CLIENT_SECRET=agent.client_secret,
+        OBLIVION_DRAIN_TIMEOUT="1",
+        CODE_REVIEW_ROOT=str(checkout.root),
+    )
+
+
+async def import_tasks(api: Api, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Make the tasks, and return them as Nexus has them."""
+    return [await api.post("/observer/tasks", projectId=PROJECT, **task) for task in tasks]
