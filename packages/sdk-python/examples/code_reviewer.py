@@ -230,7 +230,7 @@ class Reviewer:
             await self._client.post_message(task_id, "No diff, then.")
             return
         diff = await run_ruff(self._root, list(fixable), rules, "--diff", "--unsafe-fixes")
-        await self._client.post_message(task_id, shorten(diff) + "\nNothing was changed.")
+        await self._client.post_message(task_id, f"I changed nothing; I would:\n{shorten(diff)}")
 
     async def _ask(self, task_id: str, question: str) -> str:
         """Return what a person answers; nobody in time is an answer too, an empty one."""

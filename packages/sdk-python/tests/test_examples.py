@@ -214,7 +214,7 @@ async def test_the_reviewer_shows_the_diff_to_who_wants_it_and_changes_nothing(
     await admin.until(task["id"], "DONE")
     diff = await said_in(admin, task, "```diff")
     assert "\n-import os\n-import sys\n" in diff
-    assert diff.endswith("Nothing was changed.")
+    assert diff.startswith("I changed nothing; I would:\n```diff\n")
     assert (project_dir / "shop.py").read_text() == SHOP
     assert {path.name for path in project_dir.iterdir()} == {"link.py", "shop.py", "tidy.py"}
 

@@ -1,4 +1,4 @@
-"""What cannot be understood is refused: in one form, with a stable code, and with what to change."""
+"""What cannot be understood is refused in one form, with a stable code and what to change."""
 
 from collections.abc import AsyncIterator
 from typing import Any

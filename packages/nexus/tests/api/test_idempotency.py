@@ -110,7 +110,7 @@ async def test_a_key_that_is_none_is_refused(nexus: LiveNexus, wrong: str) -> No
     assert "Idempotency-Key" in answer.json()["detail"]
 
 
-def test_a_request_whose_first_one_still_runs_is_told_to_wait(world: ServiceWorld) -> None:
+async def test_a_request_whose_first_one_still_runs_is_told_to_wait(world: ServiceWorld) -> None:
     request = KeyedRequest(client_id="admin", key="k", fingerprint="f")
     running = {"client_id": "admin", "key": "k", "fingerprint": "f", "created_at": 0}
     world.run(lambda tx: tx.insert(idempotency_keys, running))

@@ -83,8 +83,11 @@ async def test_an_unknown_client_and_a_wrong_secret_get_one_and_the_same_answer(
     assert wrong.headers["WWW-Authenticate"].startswith("Basic ")
 
 
-@pytest.mark.parametrize("secret", ["chosen by a person", make_secret()])
-def test_no_secret_is_that_of_a_client_that_does_not_exist(secret: str) -> None:
+@pytest.mark.parametrize(
+    "secret",
+    [pytest.param("a word", id="chosen by a person"), pytest.param(make_secret(), id="made")],
+)
+async def test_no_secret_is_that_of_a_client_that_does_not_exist(secret: str) -> None:
     assert not matches(secret, None, b"pepper")
     assert not matches(secret, hash_secret("another one", b"pepper"), b"pepper")
     assert not matches(secret, hash_secret(make_secret(), b"pepper"), b"pepper")

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from command_line import CommandLine, ServerProcess, Team
 
 _numbers = itertools.count(1)

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from command_line import TOKEN, Answer, Peer, Request, peer
 
+from command_line import TOKEN, Answer, Peer, Request, peer
 from nexus.cli.client import Client, open_http
 from nexus.cli.credentials import Credentials
 from nexus.cli.errors import BadUsage, Failed, NotReachable

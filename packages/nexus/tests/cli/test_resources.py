@@ -2,6 +2,7 @@
 
 import httpx
 import pytest
+
 from command_line import Answer, CommandLine, ServerProcess, Team, forwarding, peer
 
 

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from command_line import Answer, CommandLine, Request, ServerProcess, Team, forwarding, peer
 
 ROWS = 30

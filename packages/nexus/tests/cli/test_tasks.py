@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+
 from command_line import CommandLine, ServerProcess, Team
 
 

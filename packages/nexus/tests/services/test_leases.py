@@ -4,6 +4,7 @@ import pytest
 
 from nexus.domain.errors import AlreadyClaimed, LeaseLost, NoFreeSlot, NotFound
 from nexus.services import attempts, dispatch, events, handover, leases, sessions, tasks
+from nexus.store.schema import agents
 from oblivion.protocol import ActiveTask, TaskStatus
 from service_world import NODE, ServiceWorld, done, update
 
@@ -233,3 +234,48 @@ def test_a_retry_by_a_person_gives_a_fresh_set_of_attempts(world: ServiceWorld) 
     lease(world)
     world.run(attempts.update, agent, done(task, attempt=2))
     assert world.show(task.id).status is TaskStatus.DONE
+
+
+def test_the_same_agent_cannot_write_under_its_own_older_attempt(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task()
+    lease(world)
+    world.time.advance(seconds=121)
+    world.run(attempts.expire)
+    lease(world)
+    with pytest.raises(LeaseLost, match="attempt 1"):
+        world.run(attempts.update, agent, done(task, attempt=1))
+    world.run(attempts.update, agent, done(task, attempt=2))
+
+
+def test_of_two_grants_of_one_reading_only_the_first_counts(world: ServiceWorld) -> None:
+    first, second = world.agent("a"), world.agent("b")
+    task = world.task()
+    row = world.run(tasks.find, world.admin, task.id)
+    assert world.run(leases.grant, row, first, 1000) is not None
+    assert world.run(leases.grant, row, second, 1000) is None
+    assert world.show(task.id).claimed_by_agent_id == first
+
+
+def test_a_move_of_what_has_moved_on_changes_nothing(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task()
+    lease(world)
+    row = world.run(tasks.find, world.admin, task.id)
+    world.run(attempts.update, agent, done(task))
+    with pytest.raises(LeaseLost, match="moved on"):
+        world.run(attempts.move, row, {"status": TaskStatus.TODO})
+    assert world.show(task.id).status is TaskStatus.DONE
+
+
+@pytest.mark.parametrize("change", [{"approval_status": "PENDING"}, {"disabled_at": 1}])
+def test_an_agent_that_may_not_work_gets_nothing(
+    world: ServiceWorld, change: dict[str, object]
+) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    world.task()
+    world.run(lambda tx: tx.change(agents.update().where(agents.c.id == agent).values(change)))
+    assert lease(world) == 0

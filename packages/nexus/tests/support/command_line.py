@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -72,8 +72,17 @@ class CommandLine:
 
     def process(self, *arguments: str, stdin: str | bytes = b"", **environment: str) -> Outcome:
         """Run to the end as its own process."""
+        return self._run(command_for(arguments), stdin, environment)
+
+    def python(self, program: str) -> Outcome:
+        """Run a Python program where the command line would run."""
+        return self._run([sys.executable, "-c", program], b"", {})
+
+    def _run(
+        self, command: list[str], stdin: str | bytes, environment: Mapping[str, str]
+    ) -> Outcome:
         ended = subprocess.run(
-            command_for(arguments),
+            command,
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
             env=clean_environment(**{**self.environment, **environment}),
@@ -138,7 +147,7 @@ class Running:
         )
         streams = ((self._process.stdout, self.out), (self._process.stderr, self.err))
         self._readers = [
-            threading.Thread(target=lambda s=stream, t=target: t.extend(_each(s, t)), daemon=True)
+            threading.Thread(target=_collect, args=(stream, target), daemon=True)
             for stream, target in streams
         ]
         for reader in self._readers:
@@ -178,10 +187,9 @@ class Running:
         assert happened(self), f"out: {''.join(self.out)}\nerr: {''.join(self.err)}"
 
 
-def _each(stream: Any, target: list[str]) -> list[str]:
+def _collect(stream: Iterable[str], target: list[str]) -> None:
     for line in stream:
-        target.append(line)
-    return []
+        target.append(line)  # noqa: PERF402 - line by line, while the test looks on
 
 
 def wait_until(happened: Callable[[], Any]) -> None:
@@ -283,7 +291,7 @@ class Peer:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_POST = do_DELETE = do_PATCH = _serve
+            do_GET = do_POST = do_DELETE = do_PATCH = _serve  # noqa: N815 - the library's names
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Keep quiet."""

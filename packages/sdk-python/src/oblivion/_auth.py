@@ -75,14 +75,14 @@ class ClientCredentials:
     async def _fetch(self) -> _Token:
         asked_at = self._clock.monotonic()
         response = await self._post()
-        if response.status_code != 200:
+        if response.status_code in {400, 401, 403, 429}:
             raise refused_token(response.status_code, _body(response))
         try:
             grant = _Grant.model_validate(_body(response))
         except ValidationError:
             raise NexusUnreachable(
-                f"{self._http.base_url} answered /auth/token with something that is no token: "
-                "is nexus_url the address of a Nexus?"
+                f"{self._http.base_url} answered /auth/token with HTTP {response.status_code} and "
+                "no token: is nexus_url the address of a Nexus, and is it up?"
             ) from None
         _log.debug("token_fetched", expires_in=grant.expires_in)
         return _Token(Secret(grant.access_token), asked_at + _RENEW_AT * grant.expires_in)

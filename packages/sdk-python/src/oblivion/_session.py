@@ -232,10 +232,11 @@ class Session:
     async def _close(self, error: OblivionError) -> None:
         self._ended = error
         link, self._link = self._link, None
-        self._online.set()
-        if link is not None and link.alive:
+        if self._online.is_set():
             self._agent.offline(str(error))
-            await link.close(flush=True)
+        self._online.set()
+        if link is not None:
+            await link.close(flush=link.alive)
         await self._agent.close(error)
         _log.info("session_ended", reason=str(error))
 

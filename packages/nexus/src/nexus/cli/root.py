@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nexus import __version__
-from nexus.cli import agents, doctor, groups, migrate, projects, serve, tail, tasks
+from nexus.cli import agents, demo, doctor, groups, migrate, projects, serve, tail, tasks
 from nexus.cli.errors import CliError, ExitCode
 from nexus.cli.output import note
 
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve.serve, migrate.migrate, doctor.doctor, tail.tail):
+for command in (serve.serve, demo.demo, migrate.migrate, doctor.doctor, tail.tail):
     app.command()(command)
 for group in (agents, groups, projects, tasks):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])

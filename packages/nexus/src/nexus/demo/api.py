@@ -40,30 +40,24 @@ class Api:
 
     async def get(self, path: str, **query: Any) -> Any:
         """Return what is at ``path``."""
-        return await self._send(self._http.build_request("GET", path, params=query))
+        return await self._send("GET", path, params=query)
 
     async def post(self, path: str, **body: Any) -> Any:
-        """Carry out a command and return its answer."""
-        headers = {"Idempotency-Key": str(uuid.uuid4())}
-        return await self._send(self._http.build_request("POST", path, json=body, headers=headers))
+        """Carry out a command, once however often it is sent, and return its answer."""
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        return await self._send("POST", path, json=body, headers=key)
 
-    async def _send(self, request: httpx.Request) -> Any:
+    async def _send(self, method: str, path: str, **more: Any) -> Any:
         try:
-            answer = await self._send_authorized(request)
-            if answer.status_code == httpx.codes.UNAUTHORIZED:
+            answer = await self._http.request(method, path, **more)
+            if answer.status_code == httpx.codes.UNAUTHORIZED:  # no token yet, or an old one
                 await self._log_in()
-                answer = await self._send_authorized(request)
+                answer = await self._http.request(method, path, **more)
         except httpx.HTTPError as error:
             raise DemoFailed(f"Nexus at {self.url} does not answer: {error!r}") from error
         if not answer.is_success:
-            raise DemoFailed(f"{request.method} {request.url.path}: {answer.text}")
+            raise DemoFailed(f"{method} {path}: {answer.text}")
         return answer.json()
-
-    async def _send_authorized(self, request: httpx.Request) -> httpx.Response:
-        request.headers.update(
-            {name: value for name, value in self._http.headers.items() if name == "authorization"}
-        )
-        return await self._http.send(request)
 
     async def _log_in(self) -> None:
         answer = await self._http.post("/auth/token", data=self._form)

@@ -81,9 +81,7 @@ class Board:
     def add(self, task: dict[str, Any]) -> None:
         """Put up a task that was just made."""
         answer = task["metadata"].get("demoAnswer", "no")
-        self.jobs[task["id"]] = Job(
-            number=len(self.jobs) + 1, title=task["title"], answer=answer
-        )
+        self.jobs[task["id"]] = Job(number=len(self.jobs) + 1, title=task["title"], answer=answer)
 
     def job_of(self, entry: Entry) -> Job | None:
         """Return the task that something happened to, if it is on the board."""

@@ -36,7 +36,7 @@ def find_checkout() -> Checkout:
         if found.agent.is_file() and found.tasks.is_file():
             return found
     raise DemoFailed(
-        f"the demo runs the programs in {_EXAMPLES.as_posix()}, which are not installed with nexus; "
+        f"the demo needs a checkout of the repository, for its {_EXAMPLES.as_posix()}; "
         "clone https://github.com/itamarmarom/Oblivion and run `make demo` in there"
     )
 

@@ -1,7 +1,8 @@
 """Where a program of the demo runs that must not outlive it, whatever happens to the demo.
 
-``python leash.py PROGRAM [ARGUMENTS]``: PROGRAM is a file or a module. Standard input is a pipe whose
-other end the demo holds; when the demo is gone, even killed, the pipe closes and the program stops.
+``python leash.py PROGRAM [ARGUMENTS]``: PROGRAM is a file or a module. Standard input is a pipe
+whose other end the demo holds; when the demo is gone, even killed, the pipe closes and the program
+stops.
 """
 
 import os

@@ -123,5 +123,5 @@ def _end(popen: "subprocess.Popen[bytes]", deadline: float) -> None:
             _signal(popen, signal.SIGKILL)
         popen.wait()
     finally:
-        assert popen.stdin is not None
-        popen.stdin.close()
+        if popen.stdin is not None:
+            popen.stdin.close()

@@ -50,11 +50,15 @@ async def start_nexus(processes: Processes, data_dir: Path) -> Api:
 async def _url_in(log: Path, processes: Processes) -> str:
     """Return the URL that the server announces once it answers."""
     while True:
-        announced = _READY.search(log.read_text(encoding="utf-8", errors="replace"))
-        if announced is not None:
-            return announced[1]
+        if url := _announced(log):
+            return url
         processes.check()
         await asyncio.sleep(0.05)
+
+
+def _announced(log: Path) -> str | None:
+    found = _READY.search(log.read_text(encoding="utf-8", errors="replace"))
+    return None if found is None else found[1]
 
 
 async def make_team(api: Api, count: int) -> list[Agent]:
@@ -66,12 +70,9 @@ async def make_team(api: Api, count: int) -> list[Agent]:
 
 async def _make_agent(api: Api, name: str, group_id: str) -> Agent:
     client_id = f"reviewer-{name.lower()}"
-    made = await api.post(
-        "/observer/agents", name=name, clientId=client_id, groupIds=[group_id], capabilities=["ruff"]
-    )
-    return Agent(
-        id=made["id"], name=name, client_id=client_id, client_secret=made["clientSecret"]
-    )
+    profile = {"name": name, "clientId": client_id, "capabilities": ["ruff"]}
+    made = await api.post("/observer/agents", groupIds=[group_id], **profile)
+    return Agent(id=made["id"], name=name, client_id=client_id, client_secret=made["clientSecret"])
 
 
 def start_agent(processes: Processes, checkout: Checkout, url: str, agent: Agent) -> None:

@@ -1,0 +1,45 @@
+"""Where the sizes of a benchmark live: a quick one, and a full one for figures that are kept."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How much is measured; counts are for one run.
+
+    Attributes:
+        name: what the effort is called in the results.
+        runs: how often each measurement is repeated; the median counts.
+        import_runs: the same for interpreters that are started.
+        tasks: whole cycles at saturation.
+        paced_seconds: how long tasks come in at an even pace.
+        echoes: acknowledged events of the bare echo.
+        claims: tasks that agents race for.
+        requests: requests for a token.
+        warm_tasks: tasks before the first reading of memory.
+        more_tasks: tasks between the two readings.
+    """
+
+    name: str
+    runs: int = 3
+    import_runs: int = 7
+    tasks: int = 1_000
+    paced_seconds: float = 3.0
+    echoes: int = 10_000
+    claims: int = 300
+    requests: int = 2_000
+    warm_tasks: int = 200
+    more_tasks: int = 1_000
+
+
+QUICK = Effort(name="quick")
+FULL = Effort(
+    name="full",
+    runs=5,
+    import_runs=15,
+    tasks=5_000,
+    paced_seconds=20.0,
+    echoes=50_000,
+    claims=2_000,
+    requests=10_000,
+)

@@ -1,0 +1,104 @@
+"""Where measured numbers become figures: repeated, compared with a rival, held against an aim."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Samples:
+    """What one contestant measured, one value a run, in the figure's unit."""
+
+    who: str
+    values: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle value."""
+        return median(self.values)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the results file keeps."""
+        return {
+            "who": self.who,
+            "median": self.median,
+            "min": min(self.values),
+            "max": max(self.values),
+            "runs": list(self.values),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aim:
+    """What a median should be: ``at_most`` for times and memory, ``at_least`` for rates."""
+
+    at_most: float | None = None
+    at_least: float | None = None
+
+    def is_met(self, value: float) -> bool:
+        """Say whether a value is within the aim."""
+        low = self.at_least is None or value >= self.at_least
+        high = self.at_most is None or value <= self.at_most
+        return low and high
+
+    def __str__(self) -> str:
+        if self.at_most is not None:
+            return f"≤ {self.at_most:,g}"
+        return f"≥ {self.at_least:,g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """One line of the results.
+
+    Attributes:
+        name: the measure and, after a dot, what of it.
+        what: what was measured, for a reader who has not seen the code.
+        notes: further numbers that explain this one, by a name that ends in its unit.
+    """
+
+    name: str
+    what: str
+    unit: str
+    ours: Samples
+    rival: Samples | None = None
+    aim: Aim | None = None
+    notes: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def ratio(self) -> float | None:
+        """Our median divided by the rival's; None without a rival, or with one at zero."""
+        if self.rival is None or self.rival.median == 0:
+            return None
+        return self.ours.median / self.rival.median
+
+    @property
+    def meets_aim(self) -> bool | None:
+        """Whether the median is within the aim; None without one."""
+        return None if self.aim is None else self.aim.is_met(self.ours.median)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the results file keeps."""
+        return {
+            "name": self.name,
+            "what": self.what,
+            "unit": self.unit,
+            "ours": self.ours.to_json(),
+            "rival": self.rival.to_json() if self.rival is not None else None,
+            "ratio": self.ratio,
+            "aim": str(self.aim) if self.aim is not None else None,
+            "meetsAim": self.meets_aim,
+            "notes": dict(self.notes),
+        }
+
+
+def oblivion(values: list[float]) -> Samples:
+    """Return our own samples."""
+    return Samples(who="Oblivion", values=tuple(values))
+
+
+def percentile(values: list[float], share: float) -> float:
+    """Return the value that ``share`` (0 to 1) of the values do not exceed (nearest rank)."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
