@@ -1,9 +1,10 @@
 """Where what time does is done: leases run out, deadlines pass, agents fall silent, old rows go."""
 
 import asyncio
+import itertools
 
 from nexus.delivery.hub import Hub
-from nexus.domain.errors import Unavailable
+from nexus.delivery.patience import patiently
 from nexus.services import attempts, retention, sessions
 from nexus.services.platform import Platform
 
@@ -19,16 +20,11 @@ class Caretaker:
         self._hub = hub
 
     async def run(self) -> None:
-        """Take care until cancelled; a database that does not answer is tried again."""
-        tick = 0
-        while True:
-            try:
-                await self.care()
-                if tick % _PRUNE_EVERY == 0:
-                    await self._platform.store.write(retention.prune)
-            except Unavailable:
-                pass
-            tick += 1
+        """Take care until cancelled."""
+        for tick in itertools.count():
+            await patiently(self.care)
+            if tick % _PRUNE_EVERY == 0:
+                await patiently(self._prune)
             await asyncio.sleep(TICK_S)
 
     async def care(self) -> None:
@@ -37,6 +33,9 @@ class Caretaker:
         await store.write(attempts.expire)
         await store.write(sessions.close_silent, limits.offline_after_ms)
         await self._ping_silent(limits.heartbeat_interval_ms)
+
+    async def _prune(self) -> None:
+        await self._platform.store.write(retention.prune)
 
     async def _ping_silent(self, interval_ms: int) -> None:
         now = self._platform.clock()

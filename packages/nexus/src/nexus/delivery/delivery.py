@@ -8,6 +8,7 @@ from nexus.delivery.dispatcher import Dispatcher
 from nexus.delivery.hub import Hub
 from nexus.delivery.outlet import Outlet
 from nexus.delivery.session import LiveSession
+from nexus.domain.errors import Unavailable
 from nexus.services import sessions
 from nexus.services.installation import epoch_of
 from nexus.services.platform import Platform
@@ -44,9 +45,13 @@ class Delivery:
         return session
 
     async def close(self, session: LiveSession, reason: str) -> None:
-        """Note that a connection is gone; its agent's leases go on for now."""
+        """Note that a connection is gone; its agent's leases go on for now.
+
+        Where the store does not answer, silence closes the session later.
+        """
         self._hub.remove(session)
-        await self._platform.store.write(sessions.close_session, session.ref, reason)
+        with contextlib.suppress(Unavailable):
+            await self._platform.store.write(sessions.close_session, session.ref, reason)
 
     async def drain(self) -> None:
         """Take no new agents and tell the connected ones when to come back."""

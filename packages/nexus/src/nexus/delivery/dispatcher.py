@@ -3,6 +3,7 @@
 import asyncio
 
 from nexus.delivery.hub import Hub
+from nexus.delivery.patience import patiently
 from nexus.domain.offers import Eligible, OfferBook, next_round
 from nexus.services import dispatch, leases
 from nexus.services.platform import Platform
@@ -27,7 +28,7 @@ class Dispatcher:
             while True:
                 await self._wait()
                 if self._hub:
-                    await self.dispatch()
+                    await patiently(self.dispatch)
         finally:
             stop()
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from nexus.delivery.outlet import Outlet, OutletClosed
-from nexus.domain.errors import Unavailable
+from nexus.delivery.patience import patiently
 from nexus.services import events, sessions, views
 from nexus.services.platform import Platform
 from nexus.services.sessions import SessionRef
@@ -18,7 +18,6 @@ from oblivion.protocol import (
 )
 
 WINDOW = 64
-_RETRY_S = 1.0
 
 
 class LiveSession:
@@ -103,7 +102,7 @@ class LiveSession:
             self._changed.clear()
             if self._gone:
                 return
-            newest = await self._platform.store.read(sessions.current, self.ref.agent_id)
+            newest = await patiently(self._newest)
             if newest is None or newest["closed_at"] is not None:
                 return
             if newest["id"] != self.ref.session_id:
@@ -111,16 +110,15 @@ class LiveSession:
                 await self.hint(EventType.SUPERSEDED, superseded)
                 return
 
+    async def _newest(self) -> Row | None:
+        return await self._platform.store.read(sessions.current, self.ref.agent_id)
+
     async def _pump(self) -> None:
         await self._ready.wait()
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            try:
-                await self._send_pending()
-            except Unavailable:
-                await asyncio.sleep(_RETRY_S)
-                self._wanted.set()
+            await patiently(self._send_pending)
 
     async def _send_pending(self) -> None:
         while room := WINDOW - len(self._in_flight):

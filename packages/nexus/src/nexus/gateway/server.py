@@ -35,7 +35,7 @@ _json = SimpleNamespace(
 )
 
 
-class TextPacket(Packet):
+class TextPacket(Packet):  # type: ignore[misc]  # the library is untyped
     """A Socket.IO packet that refuses binary attachments, which would pile up unbounded."""
 
     json = _json
