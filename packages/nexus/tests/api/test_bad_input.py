@@ -1,5 +1,6 @@
 """What cannot be understood is refused in one form, with a stable code and what to change."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -124,6 +125,22 @@ async def test_a_body_that_is_not_said_to_be_json_is_415(nexus: LiveNexus, kind:
 
 async def test_ten_megabytes_are_refused_by_their_announced_length(nexus: LiveNexus) -> None:
     check_problem(await post(nexus, b" " * 10_000_000), 413, "payload_too_large")
+
+
+async def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(
+    nexus: LiveNexus,
+) -> None:
+    url = httpx.URL(nexus.url)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    try:
+        writer.write(
+            b"POST /observer/tasks HTTP/1.1\r\nHost: nexus\r\nContent-Length: 10000000\r\n\r\n"
+        )
+        async with asyncio.timeout(10):
+            assert b" 413 " in await reader.readline()
+    finally:
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_ten_megabytes_that_were_not_announced_are_cut_off(nexus: LiveNexus) -> None:

@@ -2,16 +2,15 @@
 
 import asyncio
 import dataclasses
-import logging
 import re
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
+import structlog
 
 from live_nexus import LiveNexus, live_nexus
 from nexus.api import create_api
@@ -28,10 +27,10 @@ class FailingStore:
     def __init__(self, failure: Exception) -> None:
         self._failure = failure
 
-    async def write(self, _service: Callable[..., Any], *_args: Any, **_more: Any) -> Any:
+    async def write(self, *_: Any, **__: Any) -> Any:
         raise self._failure
 
-    async def read(self, _service: Callable[..., Any], *_args: Any, **_more: Any) -> Any:
+    async def read(self, *_: Any, **__: Any) -> Any:
         raise self._failure
 
 
@@ -80,16 +79,16 @@ async def test_a_schema_of_another_version_is_not_ready(tmp_path: Path) -> None:
 
 
 async def test_an_unexpected_failure_is_logged_and_shows_no_trace(
-    nexus: LiveNexus, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+    nexus: LiveNexus,
 ) -> None:
-    with caplog.at_level(logging.ERROR):
+    with structlog.testing.capture_logs() as logs:
         async with failing(nexus, RuntimeError("secret detail")) as http:
             answer = await http.get("/groups")
 
     assert (answer.status_code, answer.json()["code"]) == (500, "internal")
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert "secret detail" not in answer.text
-    assert "request_failed" in caplog.text + capsys.readouterr().out
+    assert [(log["event"], log["path"]) for log in logs] == [("request_failed", "/groups")]
 
 
 async def test_requests_are_counted_by_route_and_never_by_path(nexus: LiveNexus) -> None:

@@ -103,7 +103,7 @@ async def test_a_key_that_is_none_is_refused(nexus: LiveNexus, wrong: str) -> No
     answer = await nexus.admin.http.post(
         "/observer/tasks",
         json={"projectId": "team", "title": "x"},
-        headers={"Idempotency-Key": wrong.encode()},
+        headers={b"Idempotency-Key": wrong.encode()},
     )
 
     assert answer.status_code == 422

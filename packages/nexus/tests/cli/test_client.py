@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from command_line import TOKEN, Answer, Peer, Request, peer
 from nexus.cli.client import Client, open_http
 from nexus.cli.credentials import Credentials
 from nexus.cli.errors import BadUsage, Failed, NotReachable
+from scripted_peer import TOKEN, Answer, Peer, Request, peer
 
 CREDENTIALS = Credentials(client_id="admin", client_secret="s&cret=1", source="the test")
 

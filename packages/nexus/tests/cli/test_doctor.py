@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from command_line import TOKEN, Answer, CommandLine, Outcome, Request, peer
+from command_line import CommandLine, Outcome
 from nexus.cli import checks
+from scripted_peer import TOKEN, Answer, Request, peer
 
 
 def statuses(outcome: Outcome) -> dict[str, str]:

@@ -3,7 +3,8 @@
 import httpx
 import pytest
 
-from command_line import Answer, CommandLine, ServerProcess, Team, forwarding, peer
+from command_line import CommandLine, ServerProcess, Team
+from scripted_peer import Answer, forwarding, peer
 
 
 def has_token(url: str, client_id: str, secret: str) -> bool:
@@ -120,6 +121,13 @@ def test_an_archived_project_takes_no_tasks(nexus: CommandLine, team: Team) -> N
     refused = nexus("tasks", "create", "Too late", "--project", team.project)
     assert refused.code == 1
     assert "archived" in refused.err
+
+
+def test_ids_stay_whole_on_a_narrow_terminal(nexus: CommandLine, team: Team) -> None:
+    for command in ("agents list", "groups list", "projects list"):
+        items = nexus(*command.split(), "--json").json["items"]
+        shown = nexus.on_terminal(*command.split())
+        assert all(item["id"] in shown for item in items), shown
 
 
 def test_a_list_says_when_there_is_more(nexus: CommandLine, team: Team) -> None:

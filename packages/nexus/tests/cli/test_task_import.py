@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Answer, CommandLine, Request, ServerProcess, Team, forwarding, peer
+from command_line import CommandLine, ServerProcess, Team
+from scripted_peer import Answer, Request, forwarding, peer
 
 ROWS = 30
 
@@ -48,6 +49,14 @@ def test_the_json_answer_says_which_line_became_which_task(
     assert (said["imported"], said["alreadyThere"]) == (ROWS, 0)
     assert [task["line"] for task in said["items"]] == list(range(2, ROWS + 2))
     assert said["items"][3]["title"] == "Task 3"
+
+
+def test_progress_is_shown_on_a_terminal_and_gone_at_the_end(
+    nexus: CommandLine, team: Team, file: Path
+) -> None:
+    shown = nexus.on_terminal("tasks", "import", str(file), "--project", team.project)
+    assert "importing" in shown
+    assert shown.rstrip().endswith(f"imported {ROWS} tasks")
 
 
 def test_a_task_whose_answer_got_lost_is_there_once(

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -177,3 +178,22 @@ def test_json_output_is_one_document_also_through_a_real_pipe(
     ended = nexus.process("tasks", "list", "--project", team.project, "--json")
     assert (ended.code, ended.err) == (0, "")
     assert json.loads(ended.out)["items"][0]["title"] == "Fix it"
+
+
+def test_on_a_terminal_statuses_have_colours_and_tables_fit(nexus: CommandLine, team: Team) -> None:
+    task = create(nexus, team, "A title that is far too long for a terminal " * 3)
+    nexus("tasks", "cancel", task["id"])
+    shown = nexus.on_terminal("tasks", "list", "--project", team.project)
+    assert "\x1b[31mCANCELLED" in shown
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", shown)
+    assert all(len(line) <= 80 for line in plain.splitlines())
+    assert task["id"] in plain
+    assert "CANCELLED" in plain
+    assert "…" not in plain
+
+
+def test_a_terminal_without_unicode_shows_stand_ins(nexus: CommandLine, team: Team) -> None:
+    create(nexus, team, "✅ done")
+    shown = nexus.process("tasks", "list", "--project", team.project, PYTHONIOENCODING="ascii")
+    assert shown.code == 0, shown.err
+    assert "\\u2705 done" in shown.out

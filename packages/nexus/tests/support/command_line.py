@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -11,13 +12,10 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 from unittest.mock import patch
-
-import httpx
 
 from nexus.cli.root import run
 
@@ -74,6 +72,24 @@ class CommandLine:
         """Run to the end as its own process."""
         return self._run(command_for(arguments), stdin, environment)
 
+    def on_terminal(self, *arguments: str) -> str:
+        """Run to the end on a terminal of 80 columns and return what it showed there."""
+        ours, theirs = pty.openpty()
+        environment = clean_environment(**self.environment, TERM="xterm", COLUMNS="80")
+        with subprocess.Popen(
+            command_for(arguments),
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment,
+            cwd=self.cwd,
+        ) as process:
+            os.close(theirs)
+            shown = _read_terminal(ours)
+            assert process.wait(DEADLINE_S) == 0, shown
+        os.close(ours)
+        return shown
+
     def python(self, program: str) -> Outcome:
         """Run a Python program where the command line would run."""
         return self._run([sys.executable, "-c", program], b"", {})
@@ -101,6 +117,14 @@ class CommandLine:
             yield process
         finally:
             process.kill()
+
+
+def _read_terminal(terminal: int) -> str:
+    read = b""
+    with contextlib.suppress(OSError):  # what a terminal says when nobody writes any more
+        while piece := os.read(terminal, 65536):
+            read += piece
+    return read.decode()
 
 
 class _Streams:
@@ -236,111 +260,6 @@ class ServerProcess:
     def environment(self) -> dict[str, str]:
         """What makes the command line its client."""
         return {"NEXUS_URL": self.url, "NEXUS_DATA_DIR": str(self.data_dir)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a peer was asked."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What a peer says; None in place of it cuts the connection."""
-
-    status: int = 200
-    body: Any = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-class Peer:
-    """A server that answers as the test says, and keeps what it was asked."""
-
-    def __init__(self, answer: Callable[[Request], Answer | None]) -> None:
-        self.requests: list[Request] = []
-        peer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def _serve(self) -> None:
-                length = int(self.headers.get("content-length") or 0)
-                request = Request(
-                    method=self.command,
-                    path=self.path,
-                    headers=dict(self.headers),
-                    body=self.rfile.read(length),
-                )
-                peer.requests.append(request)
-                said = answer(request)
-                if said is None:
-                    self.close_connection = True
-                    return
-                self._write(said)
-
-            def _write(self, said: Answer) -> None:
-                body = b"" if said.body is None else _bytes(said.body)
-                self.send_response(said.status)
-                for name, value in said.headers.items():
-                    self.send_header(name, value)
-                self.send_header("content-length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = do_DELETE = do_PATCH = _serve  # noqa: N815 - the library's names
-
-            def log_message(self, format: str, *args: Any) -> None:
-                """Keep quiet."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.01,), daemon=True
-        )
-        self._thread.start()
-        self.url = f"http://localhost:{self._server.server_address[1]}"
-
-    def close(self) -> None:
-        """Answer nobody any more."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(DEADLINE_S)
-
-
-def _bytes(body: Any) -> bytes:
-    return body if isinstance(body, bytes) else json.dumps(body).encode()
-
-
-@contextlib.contextmanager
-def peer(answer: Callable[[Request], Answer | None]) -> Iterator[Peer]:
-    """Run a peer until the block ends."""
-    made = Peer(answer)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
-TOKEN = Answer(body={"access_token": "t", "token_type": "Bearer", "expires_in": 900})
-
-
-def forwarding(url: str) -> Callable[[Request], Answer]:
-    """Return the answer of a proxy: what ``url`` says to the same request."""
-
-    def forward(request: Request) -> Answer:
-        dropped = {"host", "content-length", "connection", "accept-encoding"}
-        headers = {n: v for n, v in request.headers.items() if n.lower() not in dropped}
-        got = httpx.request(
-            request.method, url + request.path, headers=headers, content=request.body, timeout=60
-        )
-        passed = {n: v for n, v in got.headers.items() if n.lower() not in dropped}
-        return Answer(status=got.status_code, body=got.content, headers=passed)
-
-    return forward
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from nexus.api.hashing import Hashers
 from nexus.api.headers import SafeHeaders
 from nexus.api.limits import RequestLimits
 from nexus.api.metrics import RequestMetrics
+from nexus.api.waiting import Drain
 from nexus.services.platform import Platform
 
 _ROOMS = (auth, tasks, groups, projects, agents, work, feed, health)
@@ -39,6 +40,7 @@ def create_api(platform: Platform) -> FastAPI:
     )
     api.state.platform = platform
     api.state.hashers = Hashers()
+    api.state.drain = Drain(platform)
     problems.install(api)
     docs.install(api)
     for room in _ROOMS:

@@ -29,7 +29,7 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 _LONGEST_KEY = 255
 
 _scheme = OAuth2(
-    scheme_name="client credentials",
+    scheme_name="clientCredentials",
     flows=OAuthFlows(clientCredentials=OAuthFlowClientCredentials(tokenUrl="/auth/token")),
     auto_error=False,
 )

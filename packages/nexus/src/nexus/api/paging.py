@@ -15,8 +15,6 @@ Limit = Annotated[int, Query(ge=1, le=200, description="how many at most")]
 Cursor = Annotated[
     str | None, Query(max_length=128, description="`nextCursor` of the page before this one")
 ]
-Position = Annotated[int | None, Query(ge=0, le=2**63 - 1)]
-"""A cursor that counts."""
 
 
 class Paging(BaseModel):

@@ -3,9 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Request
 
 from nexus.services.platform import Platform
 
@@ -15,16 +15,30 @@ POLL_S = 1.0
 """How long a lost wake-up can hold news back."""
 
 
-def draining_topic(node_id: str) -> str:
-    """Return the topic to wake when a node stops: whoever waits there is answered at once."""
-    return f"draining:{node_id}"
+class Drain:
+    """Whether this node is about to stop: then nobody is kept waiting any more."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.begun = False
+        platform.bus.listen(platform.draining_topic, self._begin)
+
+    def _begin(self) -> None:
+        self.begun = True
+
+
+def _drain_of(request: Request) -> Drain:
+    drain: Drain = request.app.state.drain
+    return drain
+
+
+Draining = Annotated[Drain, Depends(_drain_of)]
 
 
 class Watch:
     """Whether there may be news, and whether waiting for it makes sense any more."""
 
-    def __init__(self) -> None:
-        self.over = False
+    def __init__(self, *, over: bool = False) -> None:
+        self.over = over
         self._woken = asyncio.Event()
 
     def wake(self) -> None:
@@ -44,11 +58,11 @@ class Watch:
 
 
 @contextlib.contextmanager
-def watching(platform: Platform, topic: str) -> Iterator[Watch]:
+def watching(platform: Platform, topic: str, drain: Drain) -> Iterator[Watch]:
     """Yield a watch that ``topic`` wakes and the end of this node ends."""
-    watch = Watch()
+    watch = Watch(over=drain.begun)
     deafen = platform.bus.listen(topic, watch.wake)
-    detach = platform.bus.listen(draining_topic(platform.node_id), watch.end)
+    detach = platform.bus.listen(platform.draining_topic, watch.end)
     try:
         yield watch
     finally:

@@ -13,6 +13,9 @@ from rich.text import Text
 Columns = Mapping[str, Callable[[Mapping[str, Any]], Text]]
 """What a table shows: its headings, and how each cell is read from an item."""
 
+_NEVER_WRAPPED = frozenset({"", "ID", "STATUS", "PRIORITY", "POLICY", "APPROVAL"})
+"""Columns that a narrow terminal leaves whole; the others are broken into lines."""
+
 _NO_LIMIT = 100_000
 
 
@@ -81,8 +84,7 @@ class Output:
 def _table(items: Sequence[Mapping[str, Any]], columns: Columns) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in columns:
-        is_id = heading.endswith("ID")
-        table.add_column(heading, overflow="fold" if is_id else "ellipsis", no_wrap=not is_id)
+        table.add_column(heading, overflow="fold", no_wrap=heading in _NEVER_WRAPPED)
     for item in items:
         table.add_row(*(cell(item) for cell in columns.values()))
     return table

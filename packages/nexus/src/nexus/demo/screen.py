@@ -62,7 +62,7 @@ class Screen:
 
     def say(self, text: str, style: str = "") -> None:
         """Show a line of the demo itself."""
-        self._console.print(Text(text, style=style))
+        self._console.print(Text(text, style=style), soft_wrap=True)
 
     def show(self, table: Table) -> None:
         """Show a table."""
@@ -73,7 +73,7 @@ class Screen:
         line = self._line(entry)
         if line is not None:
             clock = Text(f"{entry.at.astimezone():%H:%M:%S}  ", style="dim")
-            self._console.print(Text.assemble(clock, line))
+            self._console.print(Text.assemble(clock, line), soft_wrap=True)
 
     def _line(self, entry: Entry) -> Text | None:
         who = self._board.agents.get(entry.agent_id or "", "")

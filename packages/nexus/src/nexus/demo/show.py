@@ -59,7 +59,7 @@ async def _until_signal(options: Options) -> None:
 async def _perform(options: Options) -> None:
     checkout = find_checkout()
     board = Board()
-    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=True)
+    console = Console(markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = 200
     screen = Screen(console, board, with_board=not options.ask)

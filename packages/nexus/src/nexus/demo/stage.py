@@ -1,8 +1,8 @@
 """Where the demo's scene is set: a fresh Nexus, a group with its project, agents, tasks."""
 
 import asyncio
-import json
 import re
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,14 +37,15 @@ async def start_nexus(processes: Processes, data_dir: Path) -> Api:
         DemoFailed: it did not start.
     """
     serve = ("nexus.cli", "serve", "--port", "0", "--host", "127.0.0.1")
-    log = processes.start("nexus", (*serve, "--data-dir", str(data_dir)))
+    command = (*serve, "--data-dir", str(data_dir))
+    secret = secrets.token_urlsafe(32)  # ours, so that Nexus makes none that it would print
+    log = processes.start("nexus", command, NEXUS_ADMIN_CLIENT_SECRET=secret)
     try:
         async with asyncio.timeout(_START_S):
             url = await _url_in(log, processes)
     except TimeoutError:
         raise DemoFailed(f"Nexus was not ready within {_START_S:g} s") from None
-    kept = json.loads((data_dir / "admin-credentials.json").read_text(encoding="utf-8"))
-    return Api(url, kept["clientId"], kept["clientSecret"])
+    return Api(url, "admin", secret)
 
 
 async def _url_in(log: Path, processes: Processes) -> str:

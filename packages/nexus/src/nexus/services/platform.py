@@ -20,3 +20,8 @@ class Platform:
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     node_id: str = field(default_factory=new_id)
+
+    @property
+    def draining_topic(self) -> str:
+        """The topic that is woken when this node is about to stop: whoever waits should leave."""
+        return f"draining:{self.node_id}"
