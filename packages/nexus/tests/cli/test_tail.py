@@ -65,8 +65,9 @@ def test_without_since_there_is_nothing_to_show_at_first(nexus: CommandLine, tea
 
 @pytest.fixture
 def own_server(tmp_path: Path) -> Iterator[ServerProcess]:
-    """A server of this test's own, to be stopped."""
+    """A server of this test's own, to be stopped; its admin has the same secret in every folder."""
     process = ServerProcess(tmp_path / "own")
+    process.extra = {"NEXUS_ADMIN_CLIENT_SECRET": "the-same-everywhere"}
     try:
         yield process.start()
     finally:
@@ -96,16 +97,13 @@ def test_a_restart_of_the_server_loses_nothing_and_is_told_once(
 def test_a_server_with_a_new_history_is_followed_from_its_beginning(
     own_server: ServerProcess, tmp_path: Path
 ) -> None:
-    environment = {**own_server.environment, "NEXUS_ADMIN_CLIENT_SECRET": "the-same-for-both"}
+    environment = {**own_server.environment, **own_server.extra}
     nexus = CommandLine(environment=environment, cwd=tmp_path)
-    own_server.stop()
-    own_server.extra = {"NEXUS_ADMIN_CLIENT_SECRET": "the-same-for-both"}
-    own_server.start()
     for number in range(5):
         nexus("groups", "create", f"old-{number}")
     with nexus.running("tail", "--since", "0") as process:
         process.until(lambda running: said("old-4", running))
-        own_server.stop()
+        own_server.kill()
         own_server.data_dir = tmp_path / "new"
         own_server.start()
         nexus("groups", "create", "new")

@@ -216,6 +216,18 @@ async def test_an_unknown_task_is_said_to_be_unknown(agent: SocketAgent, type_: 
     assert "nope" in str(answer["error"])
 
 
+async def test_a_payload_nested_too_deep_or_with_nul_characters_is_refused(
+    agent: SocketAgent,
+) -> None:
+    await agent.ready()
+    deep: object = "x"
+    for _ in range(300):
+        deep = [deep]
+    for result in (deep, {"a": "\x00"}):
+        update = {"taskId": "t", "attempt": 1, "status": "DONE", "result": result}
+        assert (await agent.call("task_update", update))["error"]["code"] == "invalid_payload"
+
+
 async def test_unknown_fields_are_ignored(agent: SocketAgent) -> None:
     assert (await agent.ready(favouriteColour="blue"))["acknowledged"] is True
 

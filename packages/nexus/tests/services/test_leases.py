@@ -2,8 +2,17 @@
 
 import pytest
 
-from nexus.domain.errors import AlreadyClaimed, LeaseLost, NoFreeSlot, NotFound
-from nexus.services import attempts, dispatch, events, handover, leases, sessions, tasks
+from nexus.domain.errors import AlreadyClaimed, Conflict, LeaseLost, NoFreeSlot, NotFound
+from nexus.services import (
+    attempts,
+    dispatch,
+    events,
+    handover,
+    leases,
+    projects,
+    sessions,
+    tasks,
+)
 from nexus.store.schema import agents
 from oblivion.protocol import ActiveTask, TaskStatus
 from service_world import NODE, ServiceWorld, done, update
@@ -279,3 +288,26 @@ def test_an_agent_that_may_not_work_gets_nothing(
     world.task()
     world.run(lambda tx: tx.change(agents.update().where(agents.c.id == agent).values(change)))
     assert lease(world) == 0
+
+
+def test_a_failure_that_no_retry_can_mend_ends_the_task_at_once(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task(max_attempts=5)
+    lease(world)
+    failed = update(task, TaskStatus.FAILED, error="no such file", retry=False)
+    world.run(attempts.update, agent, failed)
+    assert world.show(task.id).status is TaskStatus.FAILED
+
+
+def test_a_claim_needs_the_capabilities_and_an_open_project(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    hard = world.task(project="race", required_capabilities=["rust"])
+    easy = world.task(project="race")
+    with pytest.raises(Conflict, match="requires rust"):
+        world.run(leases.claim, agent, hard.id, max_concurrency=1, lease_ms=1000)
+    assert [one.task_id for one in world.run(tasks.available, agent)] == [easy.id]
+    world.run(projects.archive, world.admin, "race")
+    with pytest.raises(Conflict, match="archived"):
+        world.run(leases.claim, agent, easy.id, max_concurrency=1, lease_ms=1000)
+    assert world.run(tasks.available, agent) == []

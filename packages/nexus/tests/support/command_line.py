@@ -252,6 +252,11 @@ class ServerProcess:
         assert self.running is not None
         return self.running.terminate()
 
+    def kill(self) -> None:
+        """End it as a power cut does."""
+        assert self.running is not None
+        self.running.kill()
+
     def close(self) -> None:
         """Leave no process behind."""
         self._stack.close()

@@ -1,6 +1,6 @@
 """Where bodies are read: strict JSON, of bounded depth, without what databases refuse."""
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import orjson
@@ -8,9 +8,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from nexus.api.refusals import BadJson, UnsupportedMediaType
-from nexus.domain.errors import Invalid
-
-MAX_DEPTH = 64
+from nexus.domain.json_values import MAX_DEPTH, is_too_deep, refuse_nul
 
 
 def parse_json(body: bytes) -> Any:
@@ -18,47 +16,16 @@ def parse_json(body: bytes) -> Any:
 
     Raises:
         BadJson: it is none, or nested deeper.
-        Invalid: a text in it contains NUL characters.
+        Invalid: it holds a text with NUL characters.
     """
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise BadJson(f"the body is not valid JSON: {error}") from error
-    _check_depth(value)
-    if b"\\u0000" in body:
-        _refuse_nul(value, "")
-    return value
-
-
-def _check_depth(value: Any) -> None:
-    level = _containers([value])
-    for _ in range(MAX_DEPTH):
-        if not level:
-            return
-        level = [
-            inner
-            for outer in level
-            for inner in _containers(outer.values() if isinstance(outer, dict) else outer)
-        ]
-    if level:
+    if is_too_deep(value):
         raise BadJson(f"the body is nested deeper than {MAX_DEPTH} levels")
-
-
-def _containers(values: Iterable[Any]) -> list[Any]:
-    return [value for value in values if isinstance(value, dict | list)]
-
-
-def _refuse_nul(value: Any, pointer: str) -> None:
-    if isinstance(value, str) and "\x00" in value:
-        detail = "must not contain NUL characters"
-        raise Invalid(f"{pointer or 'the body'}: {detail}", [(pointer, detail)])
-    if isinstance(value, dict):
-        for name, child in value.items():
-            _refuse_nul(name, pointer)
-            _refuse_nul(child, f"{pointer}/{name.replace('~', '~0').replace('/', '~1')}")
-    if isinstance(value, list):
-        for index, child in enumerate(value):
-            _refuse_nul(child, f"{pointer}/{index}")
+    refuse_nul(value)
+    return value
 
 
 class _JsonRequest(Request):

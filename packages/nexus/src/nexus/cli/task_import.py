@@ -39,7 +39,10 @@ def import_(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Check everything, send nothing.")] = False,
 ) -> None:
-    """Make the tasks of a file: checked as a whole first; run again, it makes nothing twice."""
+    """Make the tasks of a file.
+
+    All of it is checked first. Run again within a day, the same file makes no task twice.
+    """
     tasks = _planned(file, _format(file, format_), project)
     _check_projects(session.nexus, tasks)
     if check:

@@ -56,6 +56,7 @@ class Delivery:
     async def drain(self) -> None:
         """Take no new agents and tell the connected ones when to come back."""
         self.draining = True
+        self._platform.bus.wake([self._platform.draining_topic])
         payload = ServerDrainingPayload(reconnect_after_ms=RECONNECT_AFTER_MS)
         for session in self._hub:
             await session.hint(EventType.SERVER_DRAINING, payload)

@@ -48,7 +48,8 @@ def check_person_move(current: TaskStatus, wanted: TaskStatus) -> None:
         return
     if current in FINAL_STATUSES:
         raise InvalidTransition(
-            f"the task has ended {current}; only FAILED and CANCELLED tasks can be retried"
+            f"the task has ended {current}; it cannot become {wanted}. "
+            "Only FAILED and CANCELLED tasks can be retried"
         )
     if wanted is TaskStatus.CLAIMED:
         raise InvalidTransition("only an agent can claim a task")

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from nexus.delivery import LiveSession
 from nexus.domain.errors import Invalid, NexusError
+from nexus.domain.json_values import MAX_DEPTH, is_too_deep, refuse_nul
 from nexus.gateway.calls import CALLS, Answer, Call, Context, carry_out
 from nexus.services.platform import Platform
 from oblivion.protocol import (
@@ -46,6 +47,9 @@ class Connection:
         call = CALLS.get(type_)  # type: ignore[call-overload]  # a StrEnum key equals its value
         if call is None:
             return _refused(ErrorCode.UNKNOWN_EVENT, f"there is no call {type_!r}")
+        if is_too_deep(data):
+            raise Invalid(f"the payload is nested deeper than {MAX_DEPTH} levels")
+        refuse_nul(data)
         envelope = _parse(Envelope, data)
         payload = _parse(call.payload, envelope.payload)
         return await self._carry_out(type_, call, envelope, payload)

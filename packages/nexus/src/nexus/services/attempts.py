@@ -88,7 +88,8 @@ def update(tx: Tx, agent_id: str, wish: TaskUpdate) -> TaskUpdateAck:
     task = require_lease(tx, agent_id, wish.task_id, wish.attempt)
     check_holder_move(TaskStatus(task["status"]), wish.status)
     if wish.status is TaskStatus.FAILED:
-        after = fail(tx, task, wish.error or wish.message or "the agent gave no reason")
+        error = wish.error or wish.message or "the agent gave no reason"
+        after = fail(tx, task, error, final=wish.retry is False)
     elif wish.status in {TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED_ON_HUMAN}:
         after = _go_on(tx, task, wish)
     else:
@@ -152,16 +153,19 @@ def resume(tx: Tx, task: Row) -> None:
     _go_on(tx, task, wish)
 
 
-def fail(tx: Tx, task: Row, error: str) -> Row:
-    """End the attempt with ``error``; the task is tried again after a pause, or has failed."""
+def fail(tx: Tx, task: Row, error: str, *, final: bool = False) -> Row:
+    """End the attempt with ``error``; the task is tried again after a pause, or has failed.
+
+    ``final`` says that another attempt could not do better.
+    """
     delay = retry_delay_ms(task["attempts_used"], random.random())
-    return _end(tx, task, error, delay)
+    return _end(tx, task, error, delay, final=final)
 
 
-def _end(tx: Tx, task: Row, error: str, delay_ms: int) -> Row:
+def _end(tx: Tx, task: Row, error: str, delay_ms: int, *, final: bool = False) -> Row:
     end = end_attempt(
         attempts_used=task["attempts_used"],
-        max_attempts=task["max_attempts"],
+        max_attempts=0 if final else task["max_attempts"],
         retry_delay_ms=delay_ms,
     )
     after = move(tx, task, {"status": end.status, "error": error, **_LET_GO, **_after_end(tx, end)})

@@ -147,17 +147,18 @@ def add_member(tx: Tx, caller: Principal, group_id: str, wish: AddMember) -> Mem
         NotFound: no such group or agent in the caller's tenant.
     """
     group = row(tx, caller.tenant_id, group_id)
-    agent = tx.one(
-        agents.select().where(
-            agents.c.tenant_id == caller.tenant_id,
-            (agents.c.id == wish.agent_id) | (agents.c.client_id == wish.agent_id),
-        )
-    )
-    if agent is None:
-        raise NotFound(f"there is no agent {wish.agent_id}")
-    join(tx, group["id"], agent["id"], wish.role)
+    agent_id = _agent_id(tx, caller.tenant_id, wish.agent_id)
+    join(tx, group["id"], agent_id, wish.role)
     found = members(tx, caller.tenant_id, group["id"])
-    return next(member for member in found if member.agent_id == agent["id"])
+    return next(member for member in found if member.agent_id == agent_id)
+
+
+def _agent_id(tx: Tx, tenant_id: str, named: str) -> str:
+    mine = (agents.c.id == named) | (agents.c.client_id == named)
+    agent = tx.one(agents.select().where(agents.c.tenant_id == tenant_id, mine).limit(1))
+    if agent is None:
+        raise NotFound(f"there is no agent {named}")
+    return str(agent["id"])
 
 
 def join(tx: Tx, group_id: str, agent_id: str, role: str = "member") -> None:
@@ -173,9 +174,10 @@ def remove_member(tx: Tx, caller: Principal, group_id: str, agent_id: str) -> No
     """Take an agent out of a group; what it holds it may finish.
 
     Raises:
-        NotFound: no such group, or the agent is no member.
+        NotFound: no such group or agent, or the agent is no member.
     """
     group = row(tx, caller.tenant_id, group_id)
-    mine = (group_members.c.group_id == group["id"]) & (group_members.c.agent_id == agent_id)
+    own_id = _agent_id(tx, caller.tenant_id, agent_id)
+    mine = (group_members.c.group_id == group["id"]) & (group_members.c.agent_id == own_id)
     if not tx.change(group_members.delete().where(mine)):
         raise NotFound(f"agent {agent_id} is no member of {group['name']}")

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 
 import sqlalchemy as sa
 
-from nexus.domain.errors import AlreadyClaimed, NoFreeSlot, NotFound
-from nexus.services import activity, events, views
+from nexus.domain.errors import AlreadyClaimed, Conflict, NoFreeSlot, NotFound
+from nexus.services import activity, events, sessions, views
 from nexus.store.schema import group_members, tasks
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import (
@@ -82,6 +82,7 @@ def claim(
     Raises:
         NotFound: no such task in the agent's groups.
         AlreadyClaimed: somebody else holds it, or it has ended.
+        Conflict: its project is archived, or the agent lacks a capability that it requires.
         NoFreeSlot: the agent holds all it may.
     """
     task = visible(tx, agent_id, task_id)
@@ -89,6 +90,7 @@ def claim(
         return _won(task)
     if task["status"] != TaskStatus.TODO:
         raise AlreadyClaimed(f"task {task_id} is {task['status']}; it cannot be claimed")
+    _refuse_unfit(tx, agent_id, task)
     load = loads_of(tx, [agent_id]).get(agent_id, 0)
     if max_concurrency is not None and load >= max_concurrency:
         raise NoFreeSlot(f"this agent already holds {load} task(s), as many as it announced")
@@ -97,6 +99,19 @@ def claim(
         raise AlreadyClaimed(f"task {task_id} was claimed by another agent")
     tx.wake(DISPATCH)
     return _won(leased)
+
+
+def _refuse_unfit(tx: Tx, agent_id: str, task: Row) -> None:
+    if not is_open(task):
+        raise Conflict(f"project {task['project_name']} is archived; its tasks cannot be claimed")
+    missing = set(task["required_capabilities"]) - sessions.capabilities(tx, agent_id)
+    if missing:
+        raise Conflict(f"task {task['id']} requires {', '.join(sorted(missing))}")
+
+
+def is_open(task: Row) -> bool:
+    """Say whether neither the task's project nor its group is archived."""
+    return task["project_archived_at"] is None and task["group_archived_at"] is None
 
 
 def _won(task: Row) -> ClaimResult:

@@ -180,6 +180,14 @@ def close_all(tx: Tx, reason: str) -> None:
         close_session(tx, SessionRef(agent_id=row["agent_id"], session_id=row["id"]), reason)
 
 
+def capabilities(tx: Tx, agent_id: str) -> frozenset[str]:
+    """Return what an agent can do: what its profile says and what its session announced."""
+    announced = current(tx, agent_id)
+    return frozenset(_agent(tx, agent_id)["capabilities"]) | frozenset(
+        announced["capabilities"] if announced is not None else ()
+    )
+
+
 def ready_sessions(tx: Tx, node_id: str) -> Sequence[Row]:
     """Return this node's sessions that take tasks, of agents that may."""
     return tx.rows(

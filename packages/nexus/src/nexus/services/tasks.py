@@ -9,7 +9,7 @@ from pydantic import Field
 from nexus.domain.errors import Conflict, NotFound
 from nexus.domain.principal import Principal
 from nexus.domain.tasks import check_person_move
-from nexus.services import activity, attempts, leases, projects, views
+from nexus.services import activity, attempts, leases, projects, sessions, views
 from nexus.services.command import Capabilities, Command, Edit, Line, Metadata, Ref, Text
 from nexus.store.ids import new_id
 from nexus.store.schema import group_members, tasks
@@ -134,14 +134,22 @@ def show(tx: Tx, caller: Principal, task_id: str, *, by_source: bool = True) -> 
 
 
 def available(tx: Tx, agent_id: str) -> list[TaskSummary]:
-    """Return what waits in the agent's groups, by priority, then age; at most 200."""
+    """Return what waits in the agent's groups and it could do, by priority, then age.
+
+    At most 200 tasks are looked at.
+    """
+    able = sessions.capabilities(tx, agent_id)
     rows = tx.rows(
         views.select_tasks()
         .where(tasks.c.status == TaskStatus.TODO, tasks.c.group_id.in_(_groups_of(agent_id)))
         .order_by(tasks.c.priority, tasks.c.created_at, tasks.c.id)
         .limit(200)
     )
-    return [views.summary(row) for row in rows]
+    return [
+        views.summary(row)
+        for row in rows
+        if leases.is_open(row) and able.issuperset(row["required_capabilities"])
+    ]
 
 
 def claimed(tx: Tx, agent_id: str) -> list[TaskSummary]:
@@ -197,7 +205,9 @@ def edit(tx: Tx, caller: Principal, task_id: str, wish: EditTask) -> Task:
     if task["status"] in FINAL_STATUSES:
         raise Conflict(f"the task has ended {task['status']}; it cannot be edited")
     changes = wish.changes()
-    after = attempts.move(tx, task, changes) if changes else task
+    if not changes:
+        return views.task(task)
+    after = attempts.move(tx, task, changes)
     activity.record(
         tx,
         caller.tenant_id,

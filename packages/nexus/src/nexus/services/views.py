@@ -14,7 +14,9 @@ TASK_COLUMNS = (
     tasks,
     projects.c.name.label("project_name"),
     projects.c.dispatch_policy,
+    projects.c.archived_at.label("project_archived_at"),
     groups.c.name.label("group_name"),
+    groups.c.archived_at.label("group_archived_at"),
 )
 
 

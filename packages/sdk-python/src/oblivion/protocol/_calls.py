@@ -98,6 +98,8 @@ class TaskUpdate(WireModel):
     error: str | None = None
     message: str | None = None
     progress: float | None = Field(default=None, ge=0, le=1)
+    retry: bool | None = None
+    """With ``FAILED``: False says that another attempt could not do better."""
 
 
 class TaskPosition(WireModel):
