@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 import uvicorn
 
+if sys.platform != "win32":
+    import uvloop
+
 from nexus.app import Nexus, running
 from nexus.settings import Settings, SettingsError
 from nexus.store.clock import wall_clock
@@ -27,6 +30,14 @@ class Serving:
     nexus: Nexus
     url: str
     stop: Callable[[], None]
+
+
+def run(settings: Settings, started: Callable[[Serving], None]) -> None:
+    """Run :func:`serve` in an event loop of its own, the quickest there is for the platform."""
+    if sys.platform == "win32":
+        asyncio.run(serve(settings, started))
+    else:
+        uvloop.run(serve(settings, started))
 
 
 async def serve(

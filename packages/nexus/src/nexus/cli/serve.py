@@ -49,16 +49,14 @@ def serve(
 
     The first Ctrl-C drains and stops it, a second one stops it at once.
     """
-    import asyncio
-
     settings = load(port=port, host=host, data_dir=data_dir, log_level=log_level)
 
-    from nexus.server import serve as serve_until_stopped
+    from nexus.server import run
     from nexus.telemetry import configure_logging
 
     configure_logging(settings.log_level)
     with one_line_errors():
-        asyncio.run(serve_until_stopped(settings, lambda serving: _announce(settings, serving)))
+        run(settings, lambda serving: _announce(settings, serving))
 
 
 def _announce(settings: "Settings", serving: "Serving") -> None:

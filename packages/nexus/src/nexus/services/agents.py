@@ -232,6 +232,7 @@ def wake(tx: Tx, caller: Principal, agent_id: str, wish: Wake) -> None:
         "agent_woken",
         agent_id=agent["id"],
         reason=wish.reason,
+        message=wish.message,
         by=caller.client_id,
     )
 
