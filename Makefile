@@ -58,7 +58,7 @@ test: setup ## Run every test
 check: setup lint types layers docs ## Format, lint, types, layers and docs, as CI checks them
 
 bench: setup ## Measure: throughput, latency, memory
-	@$(RUN) python -m bench
+	@$(RUN) python -m bench $(ARGS)
 
 soak: setup ## Run the tests that take minutes
 	@$(RUN) pytest -m soak --timeout 3600 $(ARGS) packages tests

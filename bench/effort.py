@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How much is measured; counts are for one run.
+    """How much is measured; counts and seconds are for one run.
 
     Attributes:
         name: what the effort is called in the results.
         runs: how often each measurement is repeated; the median counts.
         import_runs: the same for interpreters that are started.
-        tasks: whole cycles at saturation.
+        saturated_seconds: how long whole cycles are counted at saturation.
         paced_seconds: how long tasks come in at an even pace.
         echoes: acknowledged events of the bare echo.
-        claims: tasks that agents race for.
         requests: requests for a token.
         warm_tasks: tasks before the first reading of memory.
         more_tasks: tasks between the two readings.
@@ -23,11 +22,10 @@ class Effort:
     name: str
     runs: int = 3
     import_runs: int = 7
-    tasks: int = 1_000
+    saturated_seconds: float = 3.0
     paced_seconds: float = 3.0
-    echoes: int = 10_000
-    claims: int = 300
-    requests: int = 2_000
+    echoes: int = 5_000
+    requests: int = 1_000
     warm_tasks: int = 200
     more_tasks: int = 1_000
 
@@ -37,9 +35,8 @@ FULL = Effort(
     name="full",
     runs=5,
     import_runs=15,
-    tasks=5_000,
+    saturated_seconds=10.0,
     paced_seconds=20.0,
     echoes=50_000,
-    claims=2_000,
-    requests=10_000,
+    requests=5_000,
 )

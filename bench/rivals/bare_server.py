@@ -79,6 +79,7 @@ async def main() -> None:
     # TCP named, for asyncio sets TCP_NODELAY only where it is.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
+    listener.listen()
     server = uvicorn.Server(
         uvicorn.Config(
             socketio.ASGIApp(sio, api),
@@ -96,6 +97,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    uvicorn.Config(api).get_loop_factory()
-    with asyncio.Runner(loop_factory=uvicorn.Config(api).get_loop_factory()) as runner:
+    loop_factory = uvicorn.Config(api).get_loop_factory()  # uvloop, where there is one
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(main())

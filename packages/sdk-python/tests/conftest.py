@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from hand_clock import HandClock
-from scripted_nexus import MakeClient, ScriptedNexus, scripted_nexus
 
-from oblivion import OblivionClient
+from hand_clock import HandClock
+from oblivion import Limits, OblivionClient
+from scripted_nexus import MakeClient, ScriptedNexus, scripted_nexus
 
 
 @pytest.fixture
@@ -29,8 +29,9 @@ async def make_client(nexus: ScriptedNexus) -> AsyncIterator[MakeClient]:
     clients: list[OblivionClient] = []
 
     def make(**options: Any) -> OblivionClient:
+        limits = Limits(connect_timeout=7, close_timeout=0.2)
         given = {"nexus_url": nexus.url, "client_id": "my-agent", "client_secret": "s3cret"}
-        client = OblivionClient(**{"drain_timeout": 0.2, **given, **options})
+        client = OblivionClient(**{"drain_timeout": 0.2, "limits": limits, **given, **options})
         clients.append(client)
         return client
 

@@ -21,3 +21,8 @@ def test_all_who_ever_heard_of_a_task_are_told_that_it_is_gone() -> None:
     step = next_round(book, {})
     assert step.gone == {"t": frozenset({"a", "b"})}
     assert step.book == OfferBook()
+
+
+def test_an_agent_that_connects_anew_is_offered_everything_again() -> None:
+    book = next_round(OfferBook(), {"t": frozenset({"a", "b"})}).book.without("a")
+    assert next_round(book, {"t": frozenset({"a", "b"})}).offers == [("t", "a")]

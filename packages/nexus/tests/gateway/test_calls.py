@@ -134,6 +134,26 @@ async def test_a_claim_race_has_one_winner_and_the_other_is_told_who(
     assert "error" in next(answer for answer in answers if not answer["success"])
 
 
+async def test_a_task_that_waits_is_offered_again_to_a_newer_session(
+    nexus: LiveNexus, agent: SocketAgent
+) -> None:
+    await agent.ready()
+    task = await nexus.admin.task("Race", project="race")
+    await agent.until("task_available")
+    token = await token_for(nexus.url, "a", AGENT_SECRET)
+    async with socket_agent(nexus.url, token) as newer:
+        await newer.ready()
+        assert (await newer.until("task_available"))["taskId"] == task["id"]
+
+
+async def test_a_history_that_went_back_is_announced_as_a_gap(agent: SocketAgent) -> None:
+    ack = await agent.ready()
+    await agent.ready(epoch=ack["epoch"], lastSeq=7)
+    assert (await agent.until("gap"))["toSeq"] == ack["headSeq"]
+    await agent.ready(epoch="another")
+    await agent.until("gap", count=2)
+
+
 async def test_a_heartbeat_is_answered_by_a_pong_envelope(agent: SocketAgent) -> None:
     await agent.ready()
     pong = await agent.call("heartbeat", {"ping": True})

@@ -1,4 +1,4 @@
-"""A database that is locked for a while: commands are refused, nothing is lost, all goes on after."""
+"""A database that is locked for a while: commands are refused, and all goes on after."""
 
 import sqlite3
 from pathlib import Path

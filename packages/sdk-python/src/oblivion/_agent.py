@@ -10,6 +10,7 @@ from oblivion._calls import Calls
 from oblivion._claimer import Claimer
 from oblivion._clock import Clock, within
 from oblivion._config import Settings
+from oblivion._crew import Crew, Handling
 from oblivion._desk import Desk
 from oblivion._dispatcher import Destinations, Dispatcher
 from oblivion._handlers import Handlers
@@ -18,7 +19,6 @@ from oblivion._link import Link
 from oblivion._logging import get_log
 from oblivion._questions import Message, Questions
 from oblivion._runner import Runner
-from oblivion._threads import Threads
 from oblivion._tools import Tools
 from oblivion.errors import OblivionError
 from oblivion.protocol import (
@@ -37,6 +37,8 @@ from oblivion.protocol import (
 
 DISCONNECTED = "disconnected"
 """The name under which ``on_disconnected`` is registered."""
+
+_BYSTANDERS = "connection"
 
 _GRACE_SECONDS = 2.0
 """What a cancelled handler gets for its cleanup."""
@@ -61,21 +63,23 @@ class Agent:
     ) -> None:
         limits = settings.limits
         task_handler = handlers.get(EventType.TASK_ASSIGNED)
-        threads = Threads(limits.handler_threads)
         self._settings = settings
         self._identity = identity
         self._inbox = identity.inbox
         self._clock = clock
         self._takes_tasks = task_handler is not None
         self._reconnect_after: float | None = None
+        self._is_online = False
+        self.crew = Crew(limits.handler_threads)
         self._acks = Acknowledger(self._inbox, clock)
-        self._audience = Audience(handlers, threads, limits.queued_events)
+        self._audience = Audience(handlers, self.crew, limits.queued_events)
+        self._bystanders = Audience(handlers, self.crew, limits.queued_events)
         self.calls = Calls(clock, limits.pending_calls)
-        self.desk = Desk(self.calls, self._lost)
+        self.desk = Desk(self.calls, self.crew, self._lost)
         self.tools = Tools(self.calls, clock)
         self.questions = Questions(self.calls, self.desk, clock, self._pass_on)
         self._runner = Runner(
-            task_handler, self.desk, threads, settings.max_concurrency, self._slot_changed
+            task_handler, self.desk, self.crew, settings.max_concurrency, self._slot_changed
         )
         self.claimer = Claimer(self.calls, clock, limits.offers, self._has_free_slot)
         self._dispatcher = Dispatcher(
@@ -113,10 +117,11 @@ class Agent:
         if self._inbox.adopt(ready.epoch or greeting.epoch):
             _log.warning("history_restarted", epoch=ready.epoch)
         self._reconnect_after = None
+        self._is_online = True
         self.accept(ready)
         self._acks.attach(link)
         self.calls.attach(link)
-        self._audience.tell(EventType.CONNECTED, greeting, lane=EventType.CONNECTED)
+        self._bystanders.tell(Handling(EventType.CONNECTED), greeting, lane=_BYSTANDERS)
 
     def accept(self, ready: AgentReadyAck) -> None:
         """Give up the tasks that Nexus no longer counts as this agent's."""
@@ -130,10 +135,13 @@ class Agent:
         self._dispatcher.receive(link, event, data)
 
     def offline(self, reason: str) -> None:
-        """Keep everything: the connection is lost."""
+        """Keep everything until the next connection; said twice, it counts once."""
+        if not self._is_online:
+            return
+        self._is_online = False
         self._acks.attach(None)
         self.calls.detach()
-        self._audience.tell(DISCONNECTED, reason, lane=EventType.CONNECTED)
+        self._bystanders.tell(Handling(DISCONNECTED), reason, lane=_BYSTANDERS)
 
     def take_reconnect_after(self) -> float | None:
         """Return, once, the seconds after which a draining server asked to be left alone."""
@@ -162,6 +170,7 @@ class Agent:
         except TimeoutError:
             _log.warning("drain_timeout", seconds=self._settings.drain_timeout)
             await self._runner.interrupt(_GRACE_SECONDS, hand_back=True)
+            await self._audience.close(_GRACE_SECONDS)
         with suppress(TimeoutError):
             async with within(self._clock, self._settings.limits.close_timeout):
                 await self.calls.flushed()
@@ -176,10 +185,11 @@ class Agent:
         self.questions.fail(error)
         self._runner.stop()
         await self._runner.interrupt(_GRACE_SECONDS, hand_back=False)
+        await self._audience.close(_GRACE_SECONDS)
         with suppress(TimeoutError):
             async with within(self._clock, _GRACE_SECONDS):
-                await self._audience.settled()
-        await self._audience.close(_GRACE_SECONDS)
+                await self._bystanders.settled()
+        await self._bystanders.close(_GRACE_SECONDS)
 
     def _destinations(self) -> Destinations:
         return Destinations(

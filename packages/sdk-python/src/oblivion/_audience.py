@@ -2,28 +2,39 @@
 
 import asyncio
 from collections.abc import Callable, Hashable
+from enum import Enum
 
-from oblivion._context import Handling, handling
-from oblivion._handlers import Handlers
+from oblivion._crew import Crew, Handling
+from oblivion._handlers import Handler, Handlers
 from oblivion._lanes import Job, Lanes
 from oblivion._logging import get_log
-from oblivion._perform import perform
-from oblivion._threads import Threads
 
 _log = get_log("handlers")
 
 
-def _nothing() -> None:
+class Ending(Enum):
+    """What became of an event."""
+
+    ENDED = "ended"
+    """Its handler returned or raised, or there is none."""
+    CANCELLED = "cancelled"
+    """Its handler was cut off by the end of the session."""
+    DROPPED = "dropped"
+    """Its handler never started."""
+
+
+def _unheard(_ending: Ending) -> None:
     pass
 
 
 class Audience:
     """The handlers of events other than assigned tasks, behind bounded lanes."""
 
-    def __init__(self, handlers: Handlers, threads: Threads, bound: int) -> None:
+    def __init__(self, handlers: Handlers, crew: Crew, bound: int) -> None:
         self._handlers = handlers
-        self._threads = threads
+        self._crew = crew
         self._lanes = Lanes(bound)
+        self._closed = False
 
     @property
     def full(self) -> bool:
@@ -36,30 +47,28 @@ class Audience:
 
     def tell(
         self,
-        event: str,
+        what: Handling,
         value: object,
         *,
         lane: Hashable,
-        task_id: str | None = None,
-        ended: Callable[[], None] = _nothing,
-        dropped: Callable[[], None] = _nothing,
-    ) -> bool:
-        """Queue the handler for ``event``; False if there is no room.
+        then: Callable[[Ending], None] = _unheard,
+    ) -> None:
+        """Call the handler for an event when its lane is free; ``then`` learns what became of it.
 
-        ``ended`` is called once the handler ended, however it ended, or at once if there is
-        none; ``dropped`` instead if the session ends before the handler started.
+        Events of one lane go in order, one at a time. With no room left the event is dropped.
         """
-        if not self.listens(event):
-            ended()
-            return True
+        handler = self._handlers.get(what.event)
+        if handler is None:
+            then(Ending.ENDED)
+            return
 
         async def run() -> None:
-            try:
-                await self._call(event, value, task_id)
-            finally:
-                ended()
+            then(await self._call(handler, value, what))
 
-        return self._lanes.submit(lane, Job(run=run, drop=dropped))
+        job = Job(run=run, drop=lambda: then(Ending.DROPPED))
+        if self._closed or not self._lanes.submit(lane, job):
+            _log.warning("event_left_out", handler=what.event, task_id=what.task_id)
+            then(Ending.DROPPED)
 
     async def settled(self) -> None:
         """Wait until every queued handler has ended."""
@@ -67,13 +76,16 @@ class Audience:
 
     async def close(self, grace: float) -> None:
         """Drop what waits, cancel what runs, and give it ``grace`` seconds to end."""
+        self._closed = True
         await self._lanes.close(grace)
 
-    async def _call(self, event: str, value: object, task_id: str | None) -> None:
+    async def _call(self, handler: Handler, value: object, what: Handling) -> Ending:
+        log = _log.bind(handler=what.event, task_id=what.task_id)
         try:
-            with handling(Handling(event, task_id)):
-                await perform(self._handlers.get(event), value, self._threads)
+            await self._crew.call(handler, value, what)
         except asyncio.CancelledError:
-            _log.info("handler_cancelled", handler=event, task_id=task_id)
-        except Exception:  # noqa: BLE001 - whatever an author's code raises
-            _log.exception("handler_failed", handler=event, task_id=task_id)
+            log.info("handler_cancelled")
+            return Ending.CANCELLED
+        except Exception:
+            log.exception("handler_failed")
+        return Ending.ENDED

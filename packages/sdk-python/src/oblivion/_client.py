@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
-from importlib import metadata
+from importlib import import_module, metadata
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -18,7 +18,6 @@ from oblivion._config import (
     clean_url,
     options_from_env,
 )
-from oblivion._context import current
 from oblivion._decorators import HandlerDecorators
 from oblivion._inbox import Inbox
 from oblivion._operations import Operations
@@ -141,7 +140,7 @@ class OblivionClient(HandlerDecorators, Operations):
         try:
             await self._opening
         except asyncio.CancelledError:
-            if asyncio.current_task() is not None and _being_cancelled():
+            if _being_cancelled():
                 raise
             raise Disconnected("disconnect() was called while connecting") from None
         finally:
@@ -172,7 +171,7 @@ class OblivionClient(HandlerDecorators, Operations):
         if self._current is None or self._running is None:
             return
         self._current.session.stop()
-        if current() is None:
+        if self._current.agent.crew.handling() is None:
             with suppress(Exception):
                 await asyncio.shield(self._running)
 
@@ -237,7 +236,9 @@ class OblivionClient(HandlerDecorators, Operations):
         await self.wait()
 
     async def _open(self) -> None:
-        from oblivion._wiring import compose  # noqa: PLC0415 - loads the network libraries
+        # The network libraries load now, on a thread: the loop has other work meanwhile.
+        await asyncio.to_thread(import_module, "oblivion._wiring")
+        from oblivion._wiring import compose  # noqa: PLC0415 - see above
 
         parts = compose(self._settings, self._handlers, self._identity, self._clock)
         try:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from oblivion._calls import Calls
-from oblivion._context import current
+from oblivion._crew import Crew
 from oblivion._held import Held, Hold
 from oblivion._logging import get_log
 from oblivion.errors import InvalidArgument, LeaseLost
@@ -33,9 +33,10 @@ _log = get_log("tasks")
 class Desk:
     """The held tasks, and the calls that move them."""
 
-    def __init__(self, calls: Calls, on_lost: Callable[[str, int, str], None]) -> None:
+    def __init__(self, calls: Calls, crew: Crew, on_lost: Callable[[str, int, str], None]) -> None:
         self.held = Held()
         self._calls = calls
+        self._crew = crew
         self._on_lost = on_lost
 
     def hold(self, task_id: str) -> Hold:
@@ -48,7 +49,7 @@ class Desk:
             LeaseLost: this agent does not hold the task, or not under that attempt.
         """
         hold = self.held.get(task_id)
-        handled = current()
+        handled = self._crew.handling()
         stale = (
             hold is not None
             and handled is not None

@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any
 
 from oblivion._acks import Acknowledger
-from oblivion._audience import Audience
+from oblivion._audience import Audience, Ending
 from oblivion._claimer import Claimer
+from oblivion._crew import Handling
 from oblivion._desk import Desk
 from oblivion._inbox import Admission, Inbox, Receipt
 from oblivion._incoming import Incoming, read
@@ -92,7 +93,8 @@ class Dispatcher:
     def to_handler(self, message: Message) -> None:
         """Pass a thread message on to the author's handler."""
         payload, receipt = message
-        self._tell(EventType.CONTEXT_UPDATE, payload, receipt, lane=payload.task_id)
+        what = Handling(EventType.CONTEXT_UPDATE, payload.task_id)
+        self._tell(what, payload, receipt, lane=payload.task_id)
 
     def _route(self, link: Link, incoming: Incoming, receipt: Receipt) -> None:
         if incoming.payload is not None:
@@ -114,22 +116,17 @@ class Dispatcher:
     def _is_full(self) -> bool:
         return self._to.audience.full or self._to.runner.waiting >= self._bound
 
-    def _tell(
-        self, event: str, payload: Any, receipt: Receipt, *, lane: Hashable, early: bool = False
-    ) -> None:
-        """Call the author's handler; acknowledge when it ended, or right away if ``early``."""
-        if early:
+    def _tell(self, what: Handling, payload: object, receipt: Receipt, *, lane: Hashable) -> None:
+        """Call the author's handler, and acknowledge the event when it ended."""
+        self._to.audience.tell(what, payload, lane=lane, then=partial(self._end, receipt))
+
+    def _end(self, receipt: Receipt, ending: Ending) -> None:
+        if ending is Ending.ENDED:
             self._acks.finish(receipt)
-        told = self._to.audience.tell(
-            event,
-            payload,
-            lane=lane,
-            task_id=getattr(payload, "task_id", None),
-            ended=_nothing if early else partial(self._acks.finish, receipt),
-            dropped=_nothing if early else partial(self._inbox.forget, receipt),
-        )
-        if not told:
-            _log.warning("event_left_out", type=event, bound=self._bound)
+        elif ending is Ending.CANCELLED:
+            self._inbox.abandon(receipt)
+        else:
+            self._inbox.forget(receipt)
 
     def _task_assigned(self, _link: Link, task: TaskAssignedPayload, receipt: Receipt) -> None:
         _log.info(EventType.TASK_ASSIGNED, task_id=task.task_id, title=task.title)
@@ -140,7 +137,8 @@ class Dispatcher:
     def _task_available(self, _link: Link, task: TaskAvailablePayload, receipt: Receipt) -> None:
         _log.debug(EventType.TASK_AVAILABLE, task_id=task.task_id, title=task.title)
         if self._to.audience.listens(EventType.TASK_AVAILABLE):
-            self._tell(EventType.TASK_AVAILABLE, task, receipt, lane=EventType.TASK_AVAILABLE)
+            what = Handling(EventType.TASK_AVAILABLE, task.task_id)
+            self._tell(what, task, receipt, lane=what.event)
             return
         self._acks.finish(receipt)
         self._to.claimer.offer(task)
@@ -153,8 +151,8 @@ class Dispatcher:
         _log.info(EventType.TASK_CANCELLED, task_id=task.task_id, reason=task.reason)
         self._to.desk.lose(task.task_id, task.attempt, task.reason)
         self._to.claimer.withdraw(task.task_id)
-        lane = (EventType.TASK_CANCELLED, task.task_id)
-        self._tell(EventType.TASK_CANCELLED, task, receipt, lane=lane)
+        what = Handling(EventType.TASK_CANCELLED, task.task_id)
+        self._tell(what, task, receipt, lane=(what.event, what.task_id))
 
     def _context_update(self, _link: Link, message: ContextUpdatePayload, receipt: Receipt) -> None:
         _log.debug(EventType.CONTEXT_UPDATE, task_id=message.task_id, author=message.author)
@@ -163,14 +161,15 @@ class Dispatcher:
 
     def _wake_up(self, _link: Link, call: WakeUpPayload, receipt: Receipt) -> None:
         _log.info(EventType.WAKE_UP, task_id=call.task_id, reason=call.reason)
-        lane = call.task_id if call.task_id is not None else EventType.WAKE_UP
-        self._tell(EventType.WAKE_UP, call, receipt, lane=lane)
+        what = Handling(EventType.WAKE_UP, call.task_id)
+        self._tell(what, call, receipt, lane=call.task_id or what.event)
 
     def _tool_result(self, _link: Link, result: ToolResultPayload, receipt: Receipt) -> None:
         _log.debug(EventType.TOOL_RESULT, request_id=result.request_id, success=result.success)
+        self._acks.finish(receipt)
         self._to.tools.resolve(result)
-        lane = EventType.TOOL_RESULT
-        self._tell(EventType.TOOL_RESULT, result, receipt, lane=lane, early=True)
+        what = Handling(EventType.TOOL_RESULT)
+        self._to.audience.tell(what, result, lane=what.event)
 
     def _heartbeat(self, link: Link, ping: HeartbeatPayload, receipt: Receipt) -> None:
         self._acks.finish(receipt)
@@ -191,8 +190,4 @@ class Dispatcher:
 
     def _gap(self, _link: Link, gap: GapPayload, _receipt: Receipt) -> None:
         _log.warning("events_lost", from_seq=gap.from_seq, to_seq=gap.to_seq)
-        self._inbox.skip_to(gap.epoch, gap.to_seq)
-
-
-def _nothing() -> None:
-    pass
+        self._inbox.skip_to(gap.epoch or self._inbox.epoch, gap.to_seq)

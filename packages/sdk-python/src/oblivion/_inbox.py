@@ -61,6 +61,10 @@ class Inbox:
         if receipt.seq is not None and receipt.epoch == self.epoch:
             self._acks.add(receipt.seq)
 
+    def abandon(self, receipt: Receipt) -> None:
+        """Note that the work was cut off: another process may do it, this one does not again."""
+        self._at_work -= self._keys(receipt)
+
     def forget(self, receipt: Receipt) -> None:
         """Note that the event was never worked on: sent again, it is new."""
         self._at_work -= self._keys(receipt)

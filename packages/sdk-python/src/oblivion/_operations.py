@@ -1,5 +1,6 @@
 """Where the calls live that an author makes: about the agent, its tasks, threads and tools."""
 
+import uuid
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -81,14 +82,18 @@ class Operations:
         plain = to_json("result", result)
         await self._move(task_id, TaskStatus.DONE, result=plain, message=message)
 
-    async def fail_task(self, task_id: str, error: str) -> None:
-        """Fail this attempt at a held task; Nexus decides whether there is another one.
+    async def fail_task(self, task_id: str, error: str, *, retry: bool = True) -> None:
+        """Fail this attempt at a held task.
+
+        Nexus decides whether there is another one; ``retry=False`` says that it could not do
+        better.
 
         Raises:
             LeaseLost: the task is not, or no longer, this agent's.
         """
         ARGUMENTS.text("error", error)
-        await self._move(task_id, TaskStatus.FAILED, error=error)
+        hopeless = None if ARGUMENTS.flag("retry", retry) else False
+        await self._move(task_id, TaskStatus.FAILED, error=error, retry=hopeless)
 
     async def release_task(self, task_id: str) -> None:
         """Hand a held task back unfinished; no attempt is used up.
@@ -141,6 +146,7 @@ class Operations:
             text=ARGUMENTS.text("text", text),
             kind=kind,
             broadcast=ARGUMENTS.flag("broadcast", broadcast),
+            client_message_id=str(uuid.uuid4()),
         )
         return await self._parts().agent.calls.call(EventType.POST_MESSAGE, message, PostMessageAck)
 
@@ -205,11 +211,12 @@ class Operations:
 
 
 def _status(value: object) -> AgentStatus:
+    word = ARGUMENTS.text("status", value)
     try:
-        return AgentStatus(ARGUMENTS.text("status", value))
+        return AgentStatus(word)
     except ValueError:
         words = ", ".join(status.value for status in AgentStatus)
-        raise InvalidArgument(f"status must be one of {words}, not {value!r}") from None
+        raise InvalidArgument(f"status must be one of {words}, not {word!r}") from None
 
 
 def _params(value: object) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Where agents wait for people: a question is posted, the next human message answers it."""
 
 import asyncio
+import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
@@ -93,7 +94,13 @@ class Questions:
     async def _answer(
         self, question: "_Question", task_id: str, text: str, timeout: float | None
     ) -> Message:
-        message = build(PostMessage, task_id=task_id, text=text, kind=MessageKind.QUESTION)
+        message = build(
+            PostMessage,
+            task_id=task_id,
+            text=text,
+            kind=MessageKind.QUESTION,
+            client_message_id=str(uuid.uuid4()),
+        )
         posted = await self._calls.call(EventType.POST_MESSAGE, message, PostMessageAck)
         for early in question.posted(posted.message_ts):
             self._pass_on(early)

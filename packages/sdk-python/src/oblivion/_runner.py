@@ -6,14 +6,12 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from oblivion._context import Handling, handling
+from oblivion._crew import Crew, Handling
 from oblivion._desk import Desk
 from oblivion._handlers import Handler
 from oblivion._held import Hold
 from oblivion._json import to_json
 from oblivion._logging import get_log
-from oblivion._perform import perform
-from oblivion._threads import Threads
 from oblivion.errors import (
     InvalidArgument,
     LeaseLost,
@@ -23,6 +21,7 @@ from oblivion.errors import (
 from oblivion.protocol import EventType, TaskAssignedPayload, TaskStatus
 
 _ERROR_LENGTH = 4_000
+_DRAINED = "the client stops"
 
 _log = get_log("tasks")
 
@@ -57,13 +56,13 @@ class Runner:
         self,
         handler: Handler | None,
         desk: Desk,
-        threads: Threads,
+        crew: Crew,
         slots: int,
         on_change: Callable[[], None],
     ) -> None:
         self._handler = handler
         self._desk = desk
-        self._threads = threads
+        self._crew = crew
         self._slots = slots
         self._on_change = on_change
         self._runs: set[Run] = set()
@@ -92,9 +91,9 @@ class Runner:
         run = Run(payload, hold)
         if self._handler is None or self._stopping:
             self._start(run, self._hand_back(run))
-            return
-        self._waiting.append(run)
-        self._fill()
+        else:
+            self._waiting.append(run)
+            self._fill(self._handler)
 
     def cancel(self, task_id: str, attempt: int, reason: str) -> None:
         """Cancel the handler of one attempt, and only that; its outcome is not reported."""
@@ -118,7 +117,7 @@ class Runner:
         """Cancel the handlers, and give them ``grace`` seconds to end."""
         running = [run for run in self._runs if not run.handled]
         for run in running:
-            self._cancel(run, "" if hand_back else "the session ended")
+            self._cancel(run, _DRAINED if hand_back else "the session ended")
         tasks = [run.task for run in running if run.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=grace)
@@ -131,10 +130,10 @@ class Runner:
             run.cancelled_for = reason
             run.task.cancel()
 
-    def _fill(self) -> None:
+    def _fill(self, handler: Handler) -> None:
         while self._waiting and len(self._runs) < self._slots:
             run = self._waiting.popleft()
-            self._start(run, self._execute(run))
+            self._start(run, self._execute(handler, run))
 
     def _start(self, run: Run, work: Coroutine[Any, Any, None]) -> None:
         self._runs.add(run)
@@ -143,12 +142,12 @@ class Runner:
 
     def _ended(self, run: Run) -> None:
         self._runs.discard(run)
-        if not self._stopping:
-            self._fill()
+        if self._handler is not None and not self._stopping:
+            self._fill(self._handler)
         self._on_change()
 
-    async def _execute(self, run: Run) -> None:
-        outcome = await self._outcome(run)
+    async def _execute(self, handler: Handler, run: Run) -> None:
+        outcome = await self._outcome(handler, run)
         run.handled = True
         if outcome is not None:
             await self._report(run, outcome)
@@ -158,22 +157,29 @@ class Runner:
         _log.info("task_handed_back", task_id=run.payload.task_id)
         await self._report(run, HAND_BACK)
 
-    async def _outcome(self, run: Run) -> Outcome | None:
+    async def _outcome(self, handler: Handler, run: Run) -> Outcome | None:
         """Call the handler; None if its lease was lost and nobody waits for a report."""
         payload, log = run.payload, _log.bind(task_id=run.payload.task_id)
         log.debug("task_started", attempt=payload.attempt)
+        what = Handling(EventType.TASK_ASSIGNED, payload.task_id, payload.attempt)
         try:
-            with handling(Handling(EventType.TASK_ASSIGNED, payload.task_id, payload.attempt)):
-                result = await perform(self._handler, payload, self._threads)
+            return _success(await self._crew.call(handler, payload, what))
         except asyncio.CancelledError as error:
-            if run.cancelled_for is None:
-                return _failure(error)
-            log.info("handler_cancelled", reason=run.cancelled_for or "draining")
-            return None if run.cancelled_for else HAND_BACK
+            return self._cancelled(run, error)
         except Exception as error:
             log.exception("handler_failed", attempt=payload.attempt)
             return _failure(error)
-        return _success(result)
+
+    def _cancelled(self, run: Run, error: asyncio.CancelledError) -> Outcome | None:
+        """Tell who cancelled the handler: this client, the loop's end, or its own code."""
+        if run.cancelled_for is not None:
+            reason = run.cancelled_for
+            _log.info("handler_cancelled", task_id=run.payload.task_id, reason=reason)
+            return HAND_BACK if reason == _DRAINED else None
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise error
+        return _failure(error)
 
     async def _report(self, run: Run, outcome: Outcome) -> None:
         hold, log = run.hold, _log.bind(task_id=run.payload.task_id)

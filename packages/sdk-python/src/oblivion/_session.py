@@ -104,7 +104,7 @@ class Session:
                 await link.ask(EventType.HEARTBEAT, self._agent.heartbeat())
                 return
             except ConnectionLost:
-                self._online.clear()
+                self._gone(link)
 
     async def _live(self, group: asyncio.TaskGroup) -> OblivionError | None:
         upkeep = group.create_task(self._stay_connected(), name="oblivion-upkeep")
@@ -131,9 +131,10 @@ class Session:
 
     async def _announce_again(self, link: Link) -> None:
         try:
-            said = await link.ask(EventType.AGENT_READY, self._agent.announcement())
+            async with within(self._clock, self._settings.limits.close_timeout):
+                said = await link.ask(EventType.AGENT_READY, self._agent.announcement())
             self._agent.accept(_read_ready(said))
-        except OblivionError as error:
+        except (OblivionError, TimeoutError) as error:
             _log.debug("announcement_failed", reason=str(error))
 
     async def _stay_connected(self) -> OblivionError | None:
@@ -169,10 +170,14 @@ class Session:
                 return
 
     async def _lose(self, link: Link, reason: str) -> None:
-        self._online.clear()
+        self._gone(link)
         _log.info("disconnected", reason=reason)
         self._agent.offline(reason)
         await link.close()
+
+    def _gone(self, link: Link) -> None:
+        if self._link is link:
+            self._online.clear()
 
     async def _reconnect(self) -> None:
         """Try until connected; raise only what another try cannot mend."""
@@ -232,8 +237,7 @@ class Session:
     async def _close(self, error: OblivionError) -> None:
         self._ended = error
         link, self._link = self._link, None
-        if self._online.is_set():
-            self._agent.offline(str(error))
+        self._agent.offline(str(error))
         self._online.set()
         if link is not None:
             await link.close(flush=link.alive)

@@ -92,7 +92,8 @@ class SocketIOConnection:
                 wait=False,
             )
         except Exception as error:  # noqa: BLE001 - socketio, engineio, aiohttp, OSError
-            raise NexusUnreachable(f"no Socket.IO server answered at {url}: {error}") from None
+            reason = _deepest(error)
+            raise NexusUnreachable(f"no Socket.IO server answered at {url}: {reason}") from None
         self._tasks = [
             asyncio.create_task(self._watch(), name="oblivion-socket-watch"),
             asyncio.create_task(self._write(), name="oblivion-socket-write"),
@@ -115,7 +116,7 @@ class SocketIOConnection:
 
         The deadline is the machine's own: a goodbye is no decision that a test's clock steers.
         """
-        if flush and not self.closed.done():
+        if flush and self._can_write():
             with suppress(TimeoutError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await self._outgoing.join()
@@ -130,6 +131,12 @@ class SocketIOConnection:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _can_write(self) -> bool:
+        """Whether everybody whose work it is to write is still there (a loop that ends is not)."""
+        writers = [*self._tasks, self._sio.eio.write_loop_task]
+        at_work = all(task is not None and not task.cancelling() for task in writers)
+        return at_work and not self.closed.done()
 
     async def _write(self) -> None:
         while True:
@@ -167,6 +174,13 @@ class SocketIOConnection:
     def _on_event(self, on_event: OnEvent, event: str, *data: Any) -> None:
         if not self.closed.done():
             on_event(event, data[0] if data else None)
+
+
+def _deepest(error: BaseException) -> str:
+    """Return what went wrong at the bottom: the libraries above only say "Connection error"."""
+    while (below := error.__cause__ or error.__context__) is not None:
+        error = below
+    return str(error) or type(error).__name__
 
 
 def _first(on_ack: OnAck, *data: Any) -> None:

@@ -26,7 +26,11 @@ class Threads:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Any] = loop.create_future()
         job = _Job(function, contextvars.copy_context(), loop, done, self._free)
-        threading.Thread(target=job.run, daemon=True, name="oblivion-handler").start()
+        try:
+            threading.Thread(target=job.run, daemon=True, name="oblivion-handler").start()
+        except RuntimeError:
+            self._free.release()
+            raise
         return await done
 
 

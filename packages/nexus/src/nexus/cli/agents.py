@@ -34,7 +34,7 @@ FIELDS: Columns = {
     "says": cells.field("statusMessage"),
     "approval": cells.coloured("approvalStatus"),
     "capabilities": cells.field("capabilities"),
-    "groups": cells.field("groupIds"),
+    "groups": cells.slugs("groups"),
     "tasks": cells.field("currentTaskIds"),
     "version": cells.field("version"),
     "last seen": cells.moment("lastSeenAt"),

@@ -41,6 +41,11 @@ def field(name: str) -> Cell:
     return cell
 
 
+def slugs(name: str) -> Cell:
+    """Return a cell that names the things of a list by their slugs."""
+    return lambda item: Text(", ".join(one_line(each["slug"]) for each in item.get(name) or ()))
+
+
 def long_text(name: str) -> Cell:
     """Return a cell that keeps the line breaks of a text."""
     return lambda item: Text(clean(str(item.get(name) or "")).rstrip())

@@ -42,6 +42,7 @@ class Delivery:
         ref, epoch = await store.write(_open, agent_id, self._platform.node_id)
         session = LiveSession(self._platform, ref, outlet, epoch)
         self._hub.add(session)
+        self._dispatcher.forget(agent_id)
         return session
 
     async def close(self, session: LiveSession, reason: str) -> None:

@@ -32,6 +32,10 @@ class Dispatcher:
         finally:
             stop()
 
+    def forget(self, agent_id: str) -> None:
+        """Offer everything anew to an agent that connects: it may have missed what it was told."""
+        self._book = self._book.without(agent_id)
+
     async def dispatch(self) -> None:
         """Lease what can be leased now and offer the rest."""
         platform = self._platform

@@ -1,5 +1,6 @@
 """Where the demo is shown: a feed that scrolls and, on a terminal, a board that stays below it."""
 
+import re
 from types import TracebackType
 from typing import Self
 
@@ -21,6 +22,7 @@ _STYLES = {
     TaskStatus.FAILED: "bold red",
     TaskStatus.CANCELLED: "red",
 }
+_BOLD = re.compile(r"\*\*(.+?)\*\*")
 _MOST_LINES = 12
 _INDENT = " " * 14
 
@@ -104,7 +106,8 @@ def _sentence(entry: Entry, job: Job, who: str) -> Text | None:
 
 def message(entry: Entry, who: str) -> Text:
     """Return what somebody said in a thread, its first line beside the name, bounded in length."""
-    first, *more = clean(str(entry.data.get("text", ""))).replace("**", "").splitlines() or [""]
+    text = _BOLD.sub(r"\1", clean(str(entry.data.get("text", ""))))
+    first, *more = text.splitlines() or [""]
     rest = len(more) - _MOST_LINES
     if rest > 1:
         more = [*more[:_MOST_LINES], f"... {rest} more lines in the thread"]

@@ -14,6 +14,11 @@ class OfferBook:
     open: Eligible = field(default_factory=dict)
     told: Eligible = field(default_factory=dict)
 
+    def without(self, agent_id: str) -> "OfferBook":
+        """Return the book as if the agent had never been offered anything: it connects anew."""
+        still = {task_id: agents - {agent_id} for task_id, agents in self.open.items()}
+        return OfferBook(open=still, told=self.told)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Round:

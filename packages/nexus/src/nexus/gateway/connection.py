@@ -71,7 +71,8 @@ class Connection:
         return answer
 
     async def _begin(self, ready: AgentReady, answer: Answer) -> None:
-        if ready.epoch is not None and not answer["resumed"]:
+        reset = ready.epoch is not None and not answer["resumed"]
+        if reset or ready.last_seq > answer["headSeq"]:  # the latter after a restored backup
             gap = GapPayload(epoch=answer["epoch"], from_seq=1, to_seq=answer["headSeq"])
             await self.session.hint(EventType.GAP, gap)
         self.session.begin(acks=ready.acks)

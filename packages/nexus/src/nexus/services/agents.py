@@ -10,7 +10,7 @@ from nexus.domain.errors import Conflict, NotFound
 from nexus.domain.principal import Principal, Role
 from nexus.services import activity, events, groups, leases, sessions, tasks, views
 from nexus.services.command import Capabilities, ClientId, Command, Edit, Line, Ref, Text
-from nexus.services.resources import Agent
+from nexus.services.resources import Agent, GroupRef
 from nexus.store import schema
 from nexus.store.ids import new_id
 from nexus.store.schema import agents, clients, group_members
@@ -144,34 +144,39 @@ def present(tx: Tx, rows: Sequence[Row]) -> list[Agent]:
         session["agent_id"]: session
         for session in tx.rows(schema.sessions.select().where(schema.sessions.c.agent_id.in_(ids)))
     }
-    teams = _collect(
-        tx.rows(group_members.select().where(group_members.c.agent_id.in_(ids))),
-        "agent_id",
-        "group_id",
-    )
-    held = _collect(
-        tx.rows(
-            schema.tasks.select().where(
-                schema.tasks.c.holder_agent_id.in_(ids), schema.tasks.c.status.in_(HELD_STATUSES)
-            )
-        ),
-        "holder_agent_id",
-        "id",
-    )
+    teams, held = _teams(tx, ids), _held(tx, ids)
     return [
-        _view(agent, live.get(agent["id"]), teams.get(agent["id"], []), held.get(agent["id"], []))
-        for agent in rows
+        _view(agent, live.get(agent["id"]), teams[agent["id"]], held[agent["id"]]) for agent in rows
     ]
 
 
-def _collect(rows: Sequence[Row], key: str, value: str) -> dict[str, list[str]]:
-    collected: dict[str, list[str]] = {}
-    for found in rows:
-        collected.setdefault(found[key], []).append(found[value])
-    return collected
+def _teams(tx: Tx, agent_ids: Sequence[str]) -> dict[str, list[GroupRef]]:
+    teams: dict[str, list[GroupRef]] = {agent_id: [] for agent_id in agent_ids}
+    memberships = tx.rows(
+        sa.select(group_members.c.agent_id, schema.groups)
+        .join_from(group_members, schema.groups)
+        .where(group_members.c.agent_id.in_(agent_ids))
+        .order_by(schema.groups.c.slug)
+    )
+    for found in memberships:
+        group = GroupRef(id=found["id"], slug=found["slug"], name=found["name"])
+        teams[found["agent_id"]].append(group)
+    return teams
 
 
-def _view(agent: Row, session: Row | None, group_ids: list[str], task_ids: list[str]) -> Agent:
+def _held(tx: Tx, agent_ids: Sequence[str]) -> dict[str, list[str]]:
+    held: dict[str, list[str]] = {agent_id: [] for agent_id in agent_ids}
+    tasks_held = tx.rows(
+        sa.select(schema.tasks.c.holder_agent_id, schema.tasks.c.id).where(
+            schema.tasks.c.holder_agent_id.in_(agent_ids), schema.tasks.c.status.in_(HELD_STATUSES)
+        )
+    )
+    for found in tasks_held:
+        held[found["holder_agent_id"]].append(found["id"])
+    return held
+
+
+def _view(agent: Row, session: Row | None, teams: list[GroupRef], task_ids: list[str]) -> Agent:
     connected = session is not None and session["closed_at"] is None
     return Agent(
         id=agent["id"],
@@ -182,7 +187,7 @@ def _view(agent: Row, session: Row | None, group_ids: list[str], task_ids: list[
         capabilities=sorted(
             {*agent["capabilities"], *(session["capabilities"] if session else ())}
         ),
-        group_ids=group_ids,
+        groups=teams,
         approval_status=agent["approval_status"],
         is_connected=connected,
         connection_status=_connection_status(session) if connected else ConnectionStatus.OFFLINE,

@@ -1,5 +1,7 @@
 """Where the habits of commands live: camelCase JSON, nothing unknown, bounded text."""
 
+import re
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -7,13 +9,43 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     StringConstraints,
     ValidationInfo,
     field_validator,
 )
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 MAX_TEXT = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """The rule of a short text: ``pattern`` for machines, ``says`` for people."""
+
+    pattern: str
+    says: str
+    max_length: int = 64
+
+    def check(self, text: str) -> str:
+        """Return the text if it follows the rule; a ValueError says what the rule is."""
+        if len(text) > self.max_length or re.fullmatch(self.pattern, text) is None:
+            raise ValueError(f"must be {self.says}; at most {self.max_length} characters")
+        return text
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        rule = {"pattern": f"^{self.pattern}$", "maxLength": self.max_length}
+        return {**handler(schema), **rule}
 
 
 def _no_nul(text: str) -> str:
@@ -40,18 +72,37 @@ Line = Annotated[
 ]
 """A name or title: 1 to 500 characters."""
 
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Slug = Annotated[
+    str,
+    Word(
+        pattern=r"[a-z0-9]+(-[a-z0-9]+)*",
+        says="lower-case letters, digits and single dashes, such as my-team",
+    ),
+]
 """Lower-case letters, digits and single dashes."""
 
-Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)]
+Tag = Annotated[
+    str, Word(pattern=r"[A-Za-z0-9_-]+", says="letters, digits, '-' and '_', such as backend")
+]
 """What follows the ``@`` in a description: letters, digits, ``-`` and ``_``."""
 
 ClientId = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)
+    str,
+    Word(
+        pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*",
+        says="letters, digits, '.', '_' and '-', beginning with a letter or digit",
+        max_length=128,
+    ),
 ]
 """Letters, digits, ``.``, ``_`` and ``-``, starting with a letter or digit."""
 
-Capability = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][\w.:/+-]*$", max_length=64)]
+Capability = Annotated[
+    str,
+    Word(
+        pattern=r"[A-Za-z0-9][A-Za-z0-9_.:/+-]*",
+        says="one word of letters, digits and '_', '.', ':', '/', '+', '-', such as python",
+    ),
+]
 """What an agent can do, one word, e.g. ``python`` or ``code-review``."""
 
 Capabilities = Annotated[list[Capability], Field(max_length=64)]

@@ -5,6 +5,14 @@ from pydantic import Field
 from oblivion.protocol import ApprovalStatus, ConnectionStatus, DispatchPolicy, Timestamp, WireModel
 
 
+class GroupRef(WireModel):
+    """A group by its names."""
+
+    id: str
+    slug: str
+    name: str
+
+
 class Agent(WireModel):
     """An identity with capabilities that is a member of groups."""
 
@@ -16,7 +24,7 @@ class Agent(WireModel):
     description: str = ""
     email: str | None = None
     capabilities: list[str] = Field(default_factory=list)
-    group_ids: list[str] = Field(default_factory=list)
+    groups: list[GroupRef] = Field(default_factory=list)
     approval_status: ApprovalStatus
     is_connected: bool = False
     connection_status: ConnectionStatus = ConnectionStatus.OFFLINE

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import orjson
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
@@ -40,10 +39,6 @@ def prepare_data_dir(path: Path) -> None:
         )
 
 
-def _dumps(value: Any) -> str:
-    return orjson.dumps(value).decode()
-
-
 class Database:
     """An opened SQLite file: one engine that writes, one that only reads."""
 
@@ -55,8 +50,6 @@ class Database:
     def _engine(self, *, read_only: bool) -> sa.Engine:
         engine = sa.create_engine(
             f"sqlite:///{self.path}",
-            json_serializer=_dumps,
-            json_deserializer=orjson.loads,
             poolclass=QueuePool,
             pool_size=_READERS if read_only else 1,
             max_overflow=0,

@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from nexus.store.json_text import JsonText
+
 metadata = sa.MetaData()
 
 
@@ -49,7 +51,7 @@ agents = sa.Table(
     _text("name"),
     _text("description", default=""),
     _text("email", nullable=True),
-    sa.Column("capabilities", sa.JSON, nullable=False),
+    sa.Column("capabilities", JsonText, nullable=False),
     sa.Column("approval_status", sa.String(16), nullable=False),
     _text("rejection_reason", nullable=True),
     _at("disabled_at", nullable=True),
@@ -89,7 +91,7 @@ sessions = sa.Table(
     _text("instance_id", nullable=True),
     _text("version", default=""),
     _text("sdk", nullable=True),
-    sa.Column("capabilities", sa.JSON, nullable=False),
+    sa.Column("capabilities", JsonText, nullable=False),
     sa.Column("status", sa.String(16), nullable=True),
     _text("status_message", nullable=True),
     _at("idle_since"),
@@ -150,11 +152,11 @@ tasks = sa.Table(
     _text("description", default=""),
     sa.Column("status", sa.String(20), nullable=False),
     _count("priority", 3),
-    sa.Column("required_capabilities", sa.JSON, nullable=False),
+    sa.Column("required_capabilities", JsonText, nullable=False),
     sa.Column("source", sa.String(32), nullable=False, server_default="nexus"),
     sa.Column("source_id", sa.String(128), nullable=True),
     _text("source_url", nullable=True),
-    sa.Column("metadata", sa.JSON, nullable=False),
+    sa.Column("metadata", JsonText, nullable=False),
     _count("attempt", 0),
     _count("attempts_used", 0),
     _count("max_attempts", 3),
@@ -165,7 +167,7 @@ tasks = sa.Table(
     _at("deadline_at", nullable=True),
     _at("not_before"),
     sa.Column("progress", sa.Float, nullable=True),
-    sa.Column("result", sa.JSON(none_as_null=True), nullable=True),
+    sa.Column("result", JsonText, nullable=True),
     _text("error", nullable=True),
     _at("created_at"),
     _at("updated_at"),
@@ -203,7 +205,7 @@ agent_events = sa.Table(
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("type", sa.String(32), nullable=False),
     sa.Column("task_id", sa.String(64), nullable=True),
-    sa.Column("payload", sa.JSON, nullable=False),
+    sa.Column("payload", JsonText, nullable=False),
     _at("created_at"),
     _at("acked_at", nullable=True),
     sa.Index("agent_events_acked", "acked_at"),
@@ -225,7 +227,7 @@ activity = sa.Table(
     sa.Column("agent_id", sa.String(64), nullable=True),
     sa.Column("project_id", sa.String(64), nullable=True),
     sa.Column("task_id", sa.String(64), nullable=True),
-    sa.Column("data", sa.JSON, nullable=False),
+    sa.Column("data", JsonText, nullable=False),
     sa.Index("activity_by_tenant", "tenant_id", "id"),
     sqlite_autoincrement=True,
 )
@@ -236,7 +238,7 @@ call_answers = sa.Table(
     metadata,
     sa.Column("agent_id", sa.String(64), primary_key=True),
     sa.Column("call_id", sa.String(128), primary_key=True),
-    sa.Column("answer", sa.JSON, nullable=False),
+    sa.Column("answer", JsonText, nullable=False),
     _at("created_at"),
     sa.Index("call_answers_by_age", "created_at"),
 )
@@ -249,7 +251,7 @@ idempotency_keys = sa.Table(
     sa.Column("key", sa.String(255), primary_key=True),
     sa.Column("fingerprint", sa.String(64), nullable=False),
     sa.Column("status", sa.Integer, nullable=True),
-    sa.Column("answer", sa.JSON, nullable=True),
+    sa.Column("answer", JsonText, nullable=True),
     _at("created_at"),
     sa.Index("idempotency_keys_by_age", "created_at"),
 )

@@ -12,7 +12,8 @@ _SHARED = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
 )
-_QUIET = ("uvicorn.access", "engineio", "socketio", "httpx", "alembic")
+# uvicorn.error tells at INFO of every connection, with the query that may carry a token.
+_QUIET = ("uvicorn.access", "uvicorn.error", "engineio", "socketio", "httpx", "alembic")
 
 
 def configure_logging(level: str) -> None:

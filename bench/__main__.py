@@ -1,0 +1,87 @@
+"""Where the command ``python -m bench`` lives."""
+
+import argparse
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from traceback import TracebackException
+
+from rich.console import Console
+
+from bench.effort import FULL, QUICK, Effort
+from bench.figures import Figure
+from bench.machine import describe, load_average
+from bench.measures import MEASURES
+from bench.report import Results, keep, show
+
+
+def main() -> None:
+    """Measure what was asked for, print it and keep it; exit with 1 when a measure failed."""
+    asked = _arguments()
+    names = [name for name in MEASURES if name in asked.names or not asked.names]
+    effort = FULL if asked.full else QUICK
+    console = Console()
+    failed: list[str] = []
+    # A terminated benchmark takes its processes with it, as an interrupted one does.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    results = asyncio.run(_measured(names, effort, console, failed))
+    if results.figures:
+        show(console, results.figures)
+    whole = not failed and len(names) == len(MEASURES)
+    name = asked.name or (effort.name if whole else "-".join([effort.name, *names]))
+    if results.figures:
+        for path in keep(results, name, whole=whole):
+            console.print(f"written: {path}", soft_wrap=True)
+    if failed:
+        sys.exit(f"bench: failed: {', '.join(failed)}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure Oblivion beside what it stands on."
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="MEASURE",
+        help=f"what to measure: {', '.join(MEASURES)}; all without it",
+    )
+    parser.add_argument("--full", action="store_true", help="more tasks and more runs")
+    parser.add_argument("--name", help="what the results file is called after its date")
+    asked = parser.parse_args()
+    for name in asked.names:
+        if name not in MEASURES:
+            parser.error(f"there is no measure {name!r}; there are {', '.join(MEASURES)}")
+    return asked
+
+
+async def _measured(
+    names: Sequence[str], effort: Effort, console: Console, failed: list[str]
+) -> Results:
+    """Take the measures one after the other; the names of those that fail go into ``failed``."""
+    before, began, figures = load_average(), time.perf_counter(), list[Figure]()
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    for name in names:
+        with console.status(f"measuring {name} ..."):
+            try:
+                figures += await MEASURES[name](effort)
+            except Exception as error:  # noqa: BLE001 - the others are still worth having
+                TracebackException.from_exception(error, max_group_width=1).print()
+                failed.append(name)
+    return Results(
+        when=when,
+        effort=effort.name,
+        machine=describe(),
+        load_before=before,
+        load_after=load_average(),
+        seconds=time.perf_counter() - began,
+        figures=figures,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""Where requests come in at an even pace, and the way of each to its handler is timed."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from bench.load.http import Connections
+from bench.processes import Worker
+
+PER_SECOND = 50
+"""A busy team's pace, at which no queue forms."""
+CONNECTIONS = 8
+_STARTED_WITHIN_S = 30.0
+
+
+async def at_pace(
+    connections: Connections, prepare: Callable[[str], bytes], titles: list[str]
+) -> dict[str, int]:
+    """Post a task for each title, ``PER_SECOND`` of them; return when each was asked for.
+
+    Times are monotonic nanoseconds, which all processes of a machine share. The pace does not
+    wait for answers, so that a slow server is not spared.
+    """
+    asked: dict[str, int] = {}
+
+    async def post(title: str) -> None:
+        asked[title] = time.monotonic_ns()
+        await connections.post(prepare(title))
+
+    began = time.monotonic()
+    async with asyncio.TaskGroup() as group:
+        for number, title in enumerate(titles):
+            await asyncio.sleep(began + number / PER_SECOND - time.monotonic())
+            group.create_task(post(title))
+    return asked
+
+
+async def waits_ms(asked: dict[str, int], handlers: Worker) -> list[float]:
+    """Return the milliseconds from each request to the start of its handler.
+
+    Raises:
+        TimeoutError: some handlers never began.
+    """
+    started: dict[str, int] = {}
+    async with asyncio.timeout(_STARTED_WITHIN_S):
+        while not asked.keys() <= started.keys():
+            started |= await handlers.tell("what began?")
+            await asyncio.sleep(0.05)
+    return [(started[title] - asked[title]) / 1e6 for title in asked]

@@ -1,0 +1,137 @@
+"""Where a Nexus is started as its own process on a fresh folder, with an admin at hand."""
+
+import asyncio
+import contextlib
+import secrets
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import httpx
+
+from bench.processes import DEADLINE_S, ROOT, end, environment
+
+GROUP = "bench"
+_POLL_S = 0.05
+_DONE_WITHIN_S = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nexus:
+    """A running Nexus with one group, and what an admin does with it."""
+
+    url: str
+    pid: int
+    http: httpx.AsyncClient
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What a request of the admin carries."""
+        return {"Authorization": self.http.headers["Authorization"]}
+
+    async def post(self, path: str, **body: Any) -> dict[str, Any]:
+        """POST and return the answer."""
+        answer = await self.http.post(path, json=body)
+        answer.raise_for_status()
+        made: dict[str, Any] = answer.json()
+        return made
+
+    async def project(self, slug: str, policy: str) -> None:
+        """Make a project."""
+        await self.post(
+            "/projects", groupId=GROUP, name=slug.title(), slug=slug, dispatchPolicy=policy
+        )
+
+    async def agents(self, count: int) -> list[dict[str, str]]:
+        """Make agents and return what each one's client needs; Nexus makes the secrets."""
+        return [await self._agent() for _ in range(count)]
+
+    async def _agent(self) -> dict[str, str]:
+        client_id = f"agent-{secrets.token_hex(4)}"
+        made = await self.post(
+            "/observer/agents", name=client_id, clientId=client_id, groupIds=[GROUP]
+        )
+        return {
+            "nexus_url": self.url,
+            "client_id": client_id,
+            "client_secret": made["clientSecret"],
+        }
+
+    async def done(self, project: str) -> int:
+        """Return how many tasks of a project are recorded as DONE."""
+        answer = await self.http.get(f"/projects/{project}/stats")
+        answer.raise_for_status()
+        done: int = answer.json()["tasks"]["done"]
+        return done
+
+    async def until_done(self, project: str, count: int) -> None:
+        """Return once ``count`` tasks of a project are recorded as DONE."""
+        async with asyncio.timeout(_DONE_WITHIN_S):
+            while True:
+                if await self.done(project) >= count:
+                    return
+                await asyncio.sleep(_POLL_S)
+
+
+@contextlib.asynccontextmanager
+async def nexus() -> AsyncIterator[Nexus]:
+    """Run ``nexus serve``, as an operator would, until the block ends."""
+    secret = "obv_" + secrets.token_urlsafe(32)
+    url = f"http://127.0.0.1:{_free_port()}"
+    with TemporaryDirectory(prefix="oblivion-bench-") as folder:
+        async with _serve(Path(folder), url, secret) as process:
+            await _until_live(process, url, Path(folder))
+            async with httpx.AsyncClient(base_url=url, timeout=DEADLINE_S) as http:
+                await _sign_in(http, secret)
+                running = Nexus(url=url, pid=process.pid, http=http)
+                await running.post("/groups", name=GROUP.title(), slug=GROUP)
+                yield running
+
+
+@contextlib.asynccontextmanager
+async def _serve(folder: Path, url: str, secret: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    port = url.rpartition(":")[2]
+    arguments = ["-m", "nexus.cli", "serve", "--port", port, "--data-dir", str(folder / "data")]
+    with (folder / "nexus.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *arguments,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=ROOT,
+            env=environment(NEXUS_ADMIN_CLIENT_SECRET=secret),
+        )
+    try:
+        yield process
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        await end(process)
+
+
+async def _until_live(process: asyncio.subprocess.Process, url: str, folder: Path) -> None:
+    async with asyncio.timeout(DEADLINE_S), httpx.AsyncClient() as http:
+        while process.returncode is None:
+            with contextlib.suppress(httpx.TransportError):
+                if (await http.get(url + "/livez")).is_success:
+                    return
+            await asyncio.sleep(_POLL_S)
+    raise RuntimeError(f"nexus serve ended:\n{(folder / 'nexus.log').read_text()}")
+
+
+async def _sign_in(http: httpx.AsyncClient, secret: str) -> None:
+    form = {"grant_type": "client_credentials", "client_id": "admin", "client_secret": secret}
+    answer = await http.post("/auth/token", data=form)
+    answer.raise_for_status()
+    http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port

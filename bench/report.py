@@ -1,0 +1,133 @@
+"""Where results become a table for people, a file for programs, and a page that is kept."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench.figures import Figure, Samples
+
+RESULTS = Path(__file__).parent / "results"
+_COLUMNS = ("figure", "median", "min", "max", "unit", "aim", "rival", "ratio")
+_NUMERIC = frozenset({"median", "min", "max", "aim", "rival", "ratio"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """All that one run of the benchmark found, and where."""
+
+    when: str
+    effort: str
+    machine: Mapping[str, Any]
+    load_before: Sequence[float]
+    load_after: Sequence[float]
+    seconds: float
+    figures: Sequence[Figure]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the results file keeps."""
+        return {
+            "when": self.when,
+            "effort": self.effort,
+            "seconds": round(self.seconds, 1),
+            "loadAverage": {"before": self.load_before, "after": self.load_after},
+            "machine": self.machine,
+            "figures": [figure.to_json() for figure in self.figures],
+        }
+
+
+def show(console: Console, figures: Sequence[Figure]) -> None:
+    """Print figures as a table, yellow where the aim is missed, and what they mean."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    for column in _COLUMNS:
+        numeric = column in _NUMERIC
+        table.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+    for figure in figures:
+        style = "yellow" if figure.meets_aim is False else None
+        table.add_row(*_cells(figure), style=style)
+    console.print(table)
+    for figure in figures:
+        console.print(f"[bold]{figure.name}[/]: {escape(_explained(figure))}", highlight=False)
+
+
+def keep(results: Results, name: str, *, whole: bool) -> list[Path]:
+    """Write the results file and, for a whole run, the page ``latest.md``; return their paths."""
+    RESULTS.mkdir(exist_ok=True)
+    day = results.when.partition("T")[0]
+    written = [RESULTS / f"{day}-{name}.json"]
+    written[0].write_text(json.dumps(results.to_json(), indent=2) + "\n")
+    if whole:
+        written.append(RESULTS / "latest.md")
+        written[1].write_text(_page(results))
+    return written
+
+
+def _cells(figure: Figure) -> list[str]:
+    return [
+        figure.name,
+        *_spread(figure.ours),
+        figure.unit,
+        str(figure.aim) if figure.aim is not None else "",
+        _number(figure.rival.median) if figure.rival is not None else "",
+        f"{figure.ratio:.2f}" if figure.ratio is not None else "",
+    ]
+
+
+def _spread(samples: Samples) -> list[str]:
+    values = samples.median, min(samples.values), max(samples.values)
+    return [_number(value) for value in values]
+
+
+def _number(value: float) -> str:
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _page(results: Results) -> str:
+    parts = {
+        "# Latest results": [_how(results)],
+        "## Figures": _markdown_table(_COLUMNS, [_cells(figure) for figure in results.figures]),
+        "## What was measured": [f"- `{one.name}`: {_explained(one)}" for one in results.figures],
+        "## On what": [f"- {name}: {fact}" for name, fact in _facts(results).items()],
+    }
+    return "\n".join("\n".join([title, "", *lines, ""]) for title, lines in parts.items())
+
+
+def _how(results: Results) -> str:
+    return (
+        f"Measured {results.when} with `python -m bench`, effort {results.effort}, in "
+        f"{results.seconds:.0f} s. How to read it: [README](../README.md)."
+    )
+
+
+def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    ruler = ["--:" if column in _NUMERIC else "---" for column in head]
+    return [f"| {' | '.join(cells)} |" for cells in (head, ruler, *rows)]
+
+
+def _explained(figure: Figure) -> str:
+    facts = [f"{len(figure.ours.values)} runs"]
+    if figure.rival is not None:
+        facts.append(f"rival: {figure.rival.who}")
+    facts += [f"{name}: {_number(value)}" for name, value in figure.notes.items()]
+    return f"{figure.what} ({'; '.join(facts)})"
+
+
+def _facts(results: Results) -> dict[str, str]:
+    machine = results.machine
+    libraries = machine["libraries"].items()
+    return {
+        "machine": f"{machine['cpu']}, {machine['cores']} cores, {machine['memoryGiB']} GiB",
+        "an fsync": f"{machine['fsyncMs']} ms",
+        "load average": f"{results.load_before} before, {results.load_after} after",
+        "system": f"{machine['os']}, {machine['python']}, SQLite {machine['sqlite']}",
+        "commit": str(machine["commit"]),
+        "libraries": ", ".join(f"{name} {version}" for name, version in libraries),
+    }

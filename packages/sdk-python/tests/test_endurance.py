@@ -1,0 +1,54 @@
+"""Where it is tested that a long life costs no memory: after a thousand tasks all is forgotten."""
+
+import gc
+
+import oblivion
+from oblivion import TaskAssignedPayload
+from scripted_nexus import MakeClient, ScriptedNexus
+
+
+def objects() -> int:
+    """Count what is alive."""
+    gc.collect()
+    return len(gc.get_objects())
+
+
+async def work(nexus: ScriptedNexus, first: int, count: int) -> None:
+    """Have ``count`` tasks done, each with a message, and forget them on this side."""
+    for number in range(first, first + count):
+        await nexus.assign(f"t{number}")
+        await nexus.send("context_update", {"taskId": f"t{number}", "content": "hello"})
+    await nexus.until(
+        lambda: sum(call.payload["status"] == "DONE" for call in nexus.of("task_update")) == count,
+        patience=60,
+    )
+    nexus.calls.clear()
+
+
+async def test_a_thousand_tasks_leave_nothing_behind(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    client = make_client(max_concurrency=4)
+
+    @client.on_task_assigned
+    async def handle(payload: TaskAssignedPayload) -> dict[str, str]:
+        await client.update_status("working", payload.task_id)
+        await client.report_progress(payload.task_id, 0.5)
+        return {"done": payload.task_id}
+
+    @client.on_context_update
+    def hear(payload: oblivion.ContextUpdatePayload) -> None:
+        """Hear it, on a thread."""
+
+    await client.connect()
+    agent = client._parts().agent
+    await work(nexus, 0, 200)
+    before = objects()
+    await work(nexus, 200, 800)
+    after = objects()
+    assert after - before < 800, "less than one object for each task"
+    await client.disconnect()
+    assert agent.desk.held.active() == []
+    assert len(agent.calls._outbox) == 0
+    assert not agent.calls._answers
+    assert not agent._runner._runs
