@@ -28,9 +28,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceWorld]:
 
 
 @given(result=json_values)
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, deadline=None)
 def test_every_result_comes_back_as_it_was(shared: ServiceWorld, result: object) -> None:
     client_id = f"agent-{shared.time()}"
     shared.time.advance(seconds=1)
