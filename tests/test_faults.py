@@ -1,7 +1,6 @@
 """Real agents against a real Nexus while the world breaks: nothing missed, nothing done twice."""
 
 import asyncio
-import socket
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from cutting_proxy import cutting_proxy
 from eventually import eventually
+from free_port import free_port
 from live_nexus import AGENT_SECRET, Admin, live_nexus, nexus_process
 from nexus.store.clock import wall_clock
 from oblivion import (
@@ -39,12 +39,6 @@ class Shifted:
 
     def __call__(self) -> int:
         return wall_clock() + self.by_ms
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 async def test_an_agent_outlives_a_killed_nexus_and_misses_nothing(tmp_path: Path) -> None:
