@@ -34,6 +34,7 @@ PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "packages").glob("*/README.md")),
+    ROOT / "packages" / "sdk-python" / "examples" / "README.md",
 ]
 
 _FETCHES = "fetches from GitHub, which tests do not"
@@ -61,6 +62,7 @@ STAYS = {
     "nexus tail --since 0": "task done",
     "python agent.py": "Agent connected and ready!",
     "python deployer.py": "deployer is ready",
+    "python packages/sdk-python/examples/simple_agent.py": "Connected! Agent ID",
     "python my_agent.py": "my-agent is ready",
 }
 """Commands that go on until Ctrl-C, each with what it prints once it is at work."""
@@ -86,6 +88,7 @@ async def test_following_a_page_works_from_its_first_block_to_its_last(
     blocks = [block for block in code_blocks(page) if is_followed(page, block)]
     async with contextlib.AsyncExitStack() as stack:
         place = await stack.enter_async_context(desk(tmp_path / "reader", commands))
+        (place.folder / "packages").symlink_to(ROOT / "packages")
         if blocks and not any("nexus serve" in typed(block) for block in blocks):
             data_dir, port = place.folder / "nexus-data", place.port
             await stack.enter_async_context(live_nexus(data_dir, port=port))

@@ -9,12 +9,12 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from code_blocks import CodeBlock
+from free_port import free_port
 
 DEADLINE_S = 40.0
 
@@ -171,10 +171,3 @@ def title_of(block: CodeBlock) -> str | None:
     """Return the title that the page gives a block."""
     found = re.search(r'title="([^"]+)"', block.info)
     return found[1] if found else None
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -13,13 +13,13 @@ from example_agents import (
     ExampleProcess,
     credentials,
     employ,
-    free_port,
     load_example,
     run_to_its_end,
     said_in,
     thread_of,
     working_example,
 )
+from free_port import free_port
 from live_nexus import Admin, NexusProcess
 
 EXAMPLES = ["simple_agent", "code_reviewer", "langgraph_agent"]

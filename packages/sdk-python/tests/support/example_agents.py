@@ -5,7 +5,6 @@ import contextlib
 import importlib.util
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -20,13 +19,6 @@ START_S = 30.0
 """Seconds that an example may take to be there: LangGraph alone imports for a while."""
 
 _OURS = ("OBLIVION_", "ANTHROPIC_", "OPENAI_", "LANGSMITH_", "LANGCHAIN_", "CODE_REVIEW_")
-
-
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def environment(**given: str) -> dict[str, str]:
