@@ -15,6 +15,7 @@ from bench.effort import FULL, QUICK, Effort
 from bench.figures import Figure
 from bench.machine import describe, load_average
 from bench.measures import MEASURES
+from bench.processes import ROOT
 from bench.report import Results, keep, show
 
 
@@ -28,16 +29,22 @@ def main() -> None:
     # A terminated benchmark takes its processes with it, as an interrupted one does.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    results = asyncio.run(_measured(names, effort, console, failed))
+    try:
+        results = asyncio.run(_measured(names, effort, console, failed))
+    except KeyboardInterrupt:
+        sys.exit(130)
     if results.figures:
-        show(console, results.figures)
-    whole = not failed and len(names) == len(MEASURES)
-    name = asked.name or (effort.name if whole else "-".join([effort.name, *names]))
-    if results.figures:
-        for path in keep(results, name, whole=whole):
-            console.print(f"written: {path}", soft_wrap=True)
+        whole = not failed and len(names) == len(MEASURES)
+        default = effort.name if whole else "-".join([effort.name, *names])
+        _publish(results, asked.name or default, console, whole=whole)
     if failed:
         sys.exit(f"bench: failed: {', '.join(failed)}")
+
+
+def _publish(results: Results, name: str, console: Console, *, whole: bool) -> None:
+    show(console, results.figures)
+    for path in keep(results, name, whole=whole):
+        console.print(f"written: {path.relative_to(ROOT)}")
 
 
 def _arguments() -> argparse.Namespace:
@@ -66,12 +73,14 @@ async def _measured(
     before, began, figures = load_average(), time.perf_counter(), list[Figure]()
     when = datetime.now(UTC).isoformat(timespec="seconds")
     for name in names:
+        started = time.perf_counter()
         with console.status(f"measuring {name} ..."):
             try:
                 figures += await MEASURES[name](effort)
             except Exception as error:  # noqa: BLE001 - the others are still worth having
                 TracebackException.from_exception(error, max_group_width=1).print()
                 failed.append(name)
+        console.print(f"measured {name} in {time.perf_counter() - started:.0f} s")
     return Results(
         when=when,
         effort=effort.name,

@@ -18,6 +18,8 @@ from bench.processes import Worker, cpu_seconds, worker
 PROJECT = "work"
 BACKLOG = 500
 """Tasks that wait or run at saturation; enough that no slot is ever free for want of work."""
+FEW = 20
+"""Tasks that wait or run where speed is not the question."""
 LOAD_CONNECTIONS = 32
 _LOOK_EVERY_S = 0.05
 _WARM_UP_S = 1.0
@@ -62,9 +64,12 @@ class Crew:
         return [f"task {number}" for number in itertools.islice(self._numbers, count)]
 
     async def work_off(self, count: int) -> None:
-        """Run ``count`` tasks through whole cycles, as fast as they go."""
-        async with connections(self.nexus.url, LOAD_CONNECTIONS) as load:
-            await self._post(load, count)
+        """Run ``count`` tasks through whole cycles, few at once."""
+        upto = self.posted + count
+        async with connections(self.nexus.url, CONNECTIONS) as load:
+            while self.posted < upto:
+                await self._post(load, min(FEW - await self._open(), upto - self.posted))
+                await asyncio.sleep(_LOOK_EVERY_S)
         await self.nexus.until_done(PROJECT, self.posted)
 
     async def paced(self, seconds: float) -> list[float]:
@@ -88,9 +93,11 @@ class Crew:
 
     async def _press(self, load: Connections) -> None:
         while True:
-            waiting = self.posted - await self.nexus.done(PROJECT)
-            await self._post(load, BACKLOG - waiting)
+            await self._post(load, BACKLOG - await self._open())
             await asyncio.sleep(_LOOK_EVERY_S)
+
+    async def _open(self) -> int:
+        return self.posted - await self.nexus.done(PROJECT)
 
     async def _post(self, load: Connections, count: int) -> None:
         await load.flood([self.prepare(title) for title in self.titles(count)])

@@ -22,7 +22,7 @@ class Effort:
     name: str
     runs: int = 3
     import_runs: int = 7
-    saturated_seconds: float = 3.0
+    saturated_seconds: float = 2.0
     paced_seconds: float = 3.0
     echoes: int = 5_000
     requests: int = 1_000

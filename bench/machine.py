@@ -21,7 +21,7 @@ LIBRARIES = (
     "oblivion-nexus",
     "aiohttp",
     "fastapi",
-    "httpx",
+    "httpx2",
     "orjson",
     "pydantic",
     "python-engineio",

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import httpx
+import httpx2
 
 from bench.processes import DEADLINE_S, ROOT, end, environment
 
@@ -26,7 +26,7 @@ class Nexus:
 
     url: str
     pid: int
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -85,7 +85,7 @@ async def nexus() -> AsyncIterator[Nexus]:
     with TemporaryDirectory(prefix="oblivion-bench-") as folder:
         async with _serve(Path(folder), url, secret) as process:
             await _until_live(process, url, Path(folder))
-            async with httpx.AsyncClient(base_url=url, timeout=DEADLINE_S) as http:
+            async with httpx2.AsyncClient(base_url=url, timeout=DEADLINE_S) as http:
                 await _sign_in(http, secret)
                 running = Nexus(url=url, pid=process.pid, http=http)
                 await running.post("/groups", name=GROUP.title(), slug=GROUP)
@@ -105,6 +105,7 @@ async def _serve(folder: Path, url: str, secret: str) -> AsyncIterator[asyncio.s
             stderr=log,
             cwd=ROOT,
             env=environment(NEXUS_ADMIN_CLIENT_SECRET=secret),
+            start_new_session=True,  # Ctrl-C is for the benchmark alone, which ends the server
         )
     try:
         yield process
@@ -115,16 +116,16 @@ async def _serve(folder: Path, url: str, secret: str) -> AsyncIterator[asyncio.s
 
 
 async def _until_live(process: asyncio.subprocess.Process, url: str, folder: Path) -> None:
-    async with asyncio.timeout(DEADLINE_S), httpx.AsyncClient() as http:
+    async with asyncio.timeout(DEADLINE_S), httpx2.AsyncClient() as http:
         while process.returncode is None:
-            with contextlib.suppress(httpx.TransportError):
+            with contextlib.suppress(httpx2.TransportError):
                 if (await http.get(url + "/livez")).is_success:
                     return
             await asyncio.sleep(_POLL_S)
     raise RuntimeError(f"nexus serve ended:\n{(folder / 'nexus.log').read_text()}")
 
 
-async def _sign_in(http: httpx.AsyncClient, secret: str) -> None:
+async def _sign_in(http: httpx2.AsyncClient, secret: str) -> None:
     form = {"grant_type": "client_credentials", "client_id": "admin", "client_secret": secret}
     answer = await http.post("/auth/token", data=form)
     answer.raise_for_status()

@@ -61,6 +61,7 @@ async def worker(module: str, **options: object) -> AsyncIterator[Worker]:
         cwd=ROOT,
         env=environment(),
         limit=_LONGEST_ANSWER,
+        start_new_session=True,  # Ctrl-C is for the benchmark alone, which ends its workers
     )
     running = Worker(process)
     try:

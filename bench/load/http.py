@@ -1,6 +1,6 @@
 """Where HTTP load comes from: keep-alive connections that do nothing but POST.
 
-By hand, because httpx takes about a millisecond a request, more than the server that is measured.
+By hand, because httpx2 takes about a millisecond a request, more than the server that is measured.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ from bench.effort import Effort
 from bench.figures import Aim, Figure, Samples, oblivion
 from bench.processes import ROOT, environment
 
-_STANDS_ON = ("httpx", "socketio", "aiohttp", "pydantic", "structlog")
+_STANDS_ON = ("httpx2", "socketio", "aiohttp", "pydantic", "structlog")
 _TIMED = """
 import json, time
 began = time.perf_counter()

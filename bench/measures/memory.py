@@ -65,11 +65,10 @@ def _middle_mib(values: Iterable[float]) -> float:
 
 
 async def _idle(effort: Effort) -> Figure:
-    ours, theirs = [], []
+    runs = range(effort.runs)
     async with nexus() as server, worker("bench.rivals.bare_server") as bare:
-        for _ in range(effort.runs):
-            ours.append(await _sdk_client(server))
-            theirs.append(await _bare_client(bare.answer))
+        ours = await asyncio.gather(*(_sdk_client(server) for _ in runs))
+        theirs = await asyncio.gather(*(_bare_client(bare.answer) for _ in runs))
     return Figure(
         name="memory.idle_client",
         what="memory of a process with one connected, idle SDK client",

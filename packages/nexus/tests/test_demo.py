@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from demo_process import gone, running_demo
@@ -95,7 +95,7 @@ async def test_you_may_answer_yourself_and_keep_it_running(tmp_path: Path) -> No
         await demo.shows("Nexus and its agents go on until Ctrl-C.")
         family = demo.family()
         url = re.findall(r"Nexus answers at (\S+)", demo.output)[0]
-        async with httpx.AsyncClient() as http:
+        async with httpx2.AsyncClient() as http:
             assert (await http.get(f"{url}/livez")).is_success
         demo.send(signal.SIGINT)
         assert await demo.ends() == 0

@@ -1,5 +1,6 @@
 """Where the fixtures live that the tests of the SDK share."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -37,4 +38,5 @@ async def make_client(nexus: ScriptedNexus) -> AsyncIterator[MakeClient]:
 
     yield make
     for client in clients:
-        await client.disconnect()
+        async with asyncio.timeout(10):
+            await client.disconnect()

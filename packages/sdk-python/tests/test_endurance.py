@@ -4,7 +4,7 @@ import gc
 
 import oblivion
 from oblivion import TaskAssignedPayload
-from scripted_nexus import MakeClient, ScriptedNexus
+from scripted_nexus import Call, MakeClient, ScriptedNexus
 
 
 def objects() -> int:
@@ -15,13 +15,18 @@ def objects() -> int:
 
 async def work(nexus: ScriptedNexus, first: int, count: int) -> None:
     """Have ``count`` tasks done, each with a message, and forget them on this side."""
+    done = 0
+
+    def update(call: Call) -> dict[str, bool]:
+        nonlocal done
+        done += call.payload["status"] == "DONE"
+        return {"acknowledged": True}
+
+    nexus.answers["task_update"] = update
     for number in range(first, first + count):
         await nexus.assign(f"t{number}")
         await nexus.send("context_update", {"taskId": f"t{number}", "content": "hello"})
-    await nexus.until(
-        lambda: sum(call.payload["status"] == "DONE" for call in nexus.of("task_update")) == count,
-        patience=60,
-    )
+    await nexus.until(lambda: done == count, patience=50)
     nexus.calls.clear()
 
 

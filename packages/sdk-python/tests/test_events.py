@@ -265,11 +265,10 @@ async def test_events_before_the_handshake_is_complete_wait_for_it(
     async def wake(payload: WakeUpPayload) -> None:
         order.append("wake_up")
 
-    def hasty(_call: Call) -> dict[str, str]:
-        sending.append(asyncio.ensure_future(nexus.send("wake_up", {"reason": "manual"})))
+    async def hasty(_call: Call) -> dict[str, str]:
+        await nexus.send("wake_up", {"reason": "manual"})
         return {"epoch": "epoch-1"}
 
-    sending: list[asyncio.Future[Any]] = []
     nexus.answers["agent_ready"] = hasty
     await client.connect()
     await nexus.acknowledged(1)

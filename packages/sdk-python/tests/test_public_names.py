@@ -8,7 +8,7 @@ import pytest
 import oblivion
 from oblivion import AgentStatus, EventType
 
-HEAVY = ("aiohttp", "engineio", "httpx", "socketio", "structlog")
+HEAVY = ("aiohttp", "engineio", "httpx2", "socketio", "structlog")
 
 
 def test_the_public_names_are_sorted_and_exist() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from engineio import base_client
 
 import oblivion
 from dark_proxy import dark_proxy
@@ -308,7 +309,21 @@ async def test_a_network_cut_without_a_goodbye_is_noticed_and_survived(
         proxy.light_up()
         await reconnect(nexus, clock)
         await client.update_status("idle")
+        assert len(base_client.connected_clients) == 1, "the library remembers the dead one"
         await client.disconnect()
+
+
+async def test_an_agent_that_is_thrown_out_politely_comes_back(
+    nexus: ScriptedNexus, make_client: MakeClient, clock: HandClock
+) -> None:
+    client = make_client(clock=clock)
+    lost: asyncio.Queue[str] = asyncio.Queue()
+    client.on_disconnected(lost.put)
+    await client.connect()
+    await nexus.throw_out()
+    assert "server disconnect" in await asyncio.wait_for(lost.get(), 5)
+    await reconnect(nexus, clock)
+    await client.update_status("idle")
 
 
 async def test_disconnect_while_away_ends_the_waiting_and_fails_what_waits(

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hand_clock import HandClock
 from pydantic import BaseModel
 
 import oblivion
+from hand_clock import HandClock
 from oblivion import TaskAssignedPayload
 from scripted_nexus import MakeClient, ScriptedNexus, refused
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from live_nexus import LiveNexus
@@ -15,7 +15,7 @@ TASKS = "/observer/tasks"
 GOOD = '"projectId": "team", "title": "x"'
 
 
-def check_problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def check_problem(answer: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     assert answer.headers["Content-Type"] == "application/problem+json", answer.text
     problem: dict[str, Any] = answer.json()
     assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
@@ -24,7 +24,7 @@ def check_problem(answer: httpx.Response, status: int, code: str) -> dict[str, A
     return problem
 
 
-async def post(nexus: LiveNexus, body: bytes | str, path: str = TASKS) -> httpx.Response:
+async def post(nexus: LiveNexus, body: bytes | str, path: str = TASKS) -> httpx2.Response:
     headers = {"Content-Type": "application/json"}
     return await nexus.admin.http.post(path, content=body, headers=headers)
 
@@ -130,7 +130,7 @@ async def test_ten_megabytes_are_refused_by_their_announced_length(nexus: LiveNe
 async def test_a_body_that_is_announced_too_large_is_refused_before_it_comes(
     nexus: LiveNexus,
 ) -> None:
-    url = httpx.URL(nexus.url)
+    url = httpx2.URL(nexus.url)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     try:
         writer.write(

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import sqlalchemy as sa
 import structlog
@@ -34,18 +34,18 @@ class FailingStore:
         raise self._failure
 
 
-def failing(nexus: LiveNexus, failure: Exception) -> httpx.AsyncClient:
+def failing(nexus: LiveNexus, failure: Exception) -> httpx2.AsyncClient:
     """Return a client of the same API over a store that fails."""
     platform = nexus.serving.nexus.platform
     broken: Platform = dataclasses.replace(platform, store=FailingStore(failure))
     headers = {"Authorization": nexus.admin.http.headers["Authorization"]}
-    transport = httpx.ASGITransport(create_api(broken))
-    return httpx.AsyncClient(transport=transport, base_url="http://nexus", headers=headers)
+    transport = httpx2.ASGITransport(create_api(broken))
+    return httpx2.AsyncClient(transport=transport, base_url="http://nexus", headers=headers)
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 async def test_probes_are_answered_to_get_and_head(nexus: LiveNexus, path: str) -> None:
-    async with httpx.AsyncClient(base_url=nexus.url) as http:
+    async with httpx2.AsyncClient(base_url=nexus.url) as http:
         assert (await http.get(path)).status_code == 200
         assert (await http.head(path)).status_code == 200
 

@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from live_nexus import Admin, LiveNexus
@@ -15,7 +15,7 @@ from service_world import ServiceWorld
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def post(caller: Admin, path: str, key: str, **body: Any) -> httpx.Response:
+async def post(caller: Admin, path: str, key: str, **body: Any) -> httpx2.Response:
     return await caller.http.post(path, json=body, headers={"Idempotency-Key": key})
 
 

@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-import httpx
+import httpx2
 import pytest
 
 from live_nexus import Admin, LiveNexus
@@ -39,8 +39,8 @@ def operations() -> list[tuple[str, str]]:
 
 
 async def call(
-    caller: Admin | httpx.AsyncClient, method: str, path: str, **ids: str
-) -> httpx.Response:
+    caller: Admin | httpx2.AsyncClient, method: str, path: str, **ids: str
+) -> httpx2.Response:
     http = caller.http if isinstance(caller, Admin) else caller
     names = {"group_id": "nope", "project_id": "nope", "agent_id": "nope", "task_id": "nope"}
     body = BODIES.get((method, path))
@@ -49,7 +49,7 @@ async def call(
 
 @pytest.mark.parametrize(("method", "path"), operations())
 async def test_nothing_is_done_without_a_token(nexus: LiveNexus, method: str, path: str) -> None:
-    async with httpx.AsyncClient(base_url=nexus.url) as http:
+    async with httpx2.AsyncClient(base_url=nexus.url) as http:
         answer = await call(http, method, path)
 
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")

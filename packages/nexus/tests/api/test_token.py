@@ -4,7 +4,7 @@ import base64
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from fake_time import FakeTime
@@ -24,8 +24,8 @@ def basic(client_id: str, secret: str) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()}
 
 
-async def ask(nexus: LiveNexus, **request: Any) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=nexus.url) as http:
+async def ask(nexus: LiveNexus, **request: Any) -> httpx2.Response:
+    async with httpx2.AsyncClient(base_url=nexus.url) as http:
         return await http.post("/auth/token", **request)
 
 
@@ -216,7 +216,7 @@ async def test_a_request_without_a_good_token_is_told_how_to_authenticate(
     nexus: LiveNexus, header: str | None
 ) -> None:
     headers = {} if header is None else {"Authorization": header}
-    async with httpx.AsyncClient(base_url=nexus.url, headers=headers) as http:
+    async with httpx2.AsyncClient(base_url=nexus.url, headers=headers) as http:
         answer = await http.get("/groups")
 
     assert answer.status_code == 401

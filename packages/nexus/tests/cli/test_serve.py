@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from command_line import CommandLine, ServerProcess
@@ -38,7 +38,7 @@ def test_a_first_start_shows_the_admins_secret_once(own_server: ServerProcess) -
 
 def test_ctrl_c_stops_the_server_cleanly(own_server: ServerProcess) -> None:
     own_server.start()
-    assert httpx.get(f"{own_server.url}/livez").is_success
+    assert httpx2.get(f"{own_server.url}/livez").is_success
     assert own_server.running is not None
     ended = own_server.running.interrupt()
     assert ended.code == 0

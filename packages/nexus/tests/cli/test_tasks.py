@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from command_line import CommandLine, ServerProcess, Team
@@ -20,10 +20,10 @@ def create(nexus: CommandLine, team: Team, title: str = "Fix it", *more: str) ->
 
 
 @contextlib.contextmanager
-def as_agent(server: ServerProcess, team: Team) -> Iterator[httpx.Client]:
+def as_agent(server: ServerProcess, team: Team) -> Iterator[httpx2.Client]:
     """An HTTP client with the token of the team's agent."""
     credentials = {"client_id": team.agent, "client_secret": team.secret}
-    with httpx.Client(base_url=server.url) as http:
+    with httpx2.Client(base_url=server.url) as http:
         token = http.post("/auth/token", json=credentials).json()["access_token"]
         http.headers["Authorization"] = f"Bearer {token}"
         yield http

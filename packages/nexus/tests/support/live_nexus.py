@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypedDict
 
-import httpx
+import httpx2
 
 from eventually import eventually
 from nexus.server import Serving, serve
@@ -29,7 +29,7 @@ class Admin:
     """What an admin does over HTTP; every answer is checked."""
 
     def __init__(self, url: str, *, client_id: str = "admin", secret: str = ADMIN_SECRET) -> None:
-        self.http = httpx.AsyncClient(base_url=url, timeout=DEADLINE_S)
+        self.http = httpx2.AsyncClient(base_url=url, timeout=DEADLINE_S)
         self._credentials = {
             "grant_type": "client_credentials",
             "client_id": client_id,
@@ -58,7 +58,7 @@ class Admin:
         return self._checked(await self.http.patch(path, json=body))
 
     @staticmethod
-    def _checked(answer: httpx.Response) -> Any:
+    def _checked(answer: httpx2.Response) -> Any:
         assert answer.is_success, f"{answer.status_code}: {answer.text}"
         return answer.json() if answer.content else None
 
@@ -173,9 +173,9 @@ class NexusProcess:
         await self._until_live()
 
     async def _until_live(self) -> None:
-        async with asyncio.timeout(DEADLINE_S), httpx.AsyncClient() as http:
+        async with asyncio.timeout(DEADLINE_S), httpx2.AsyncClient() as http:
             while True:
-                with contextlib.suppress(httpx.TransportError):
+                with contextlib.suppress(httpx2.TransportError):
                     if (await http.get(self.url + "/livez")).is_success:
                         return
                 assert self._process is not None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import httpx
+import httpx2
 
 DEADLINE_S = 20.0
 
@@ -109,7 +109,7 @@ def forwarding(url: str) -> Callable[[Request], Answer]:
     def forward(request: Request) -> Answer:
         dropped = {"host", "content-length", "connection", "accept-encoding"}
         headers = {n: v for n, v in request.headers.items() if n.lower() not in dropped}
-        got = httpx.request(
+        got = httpx2.request(
             request.method, url + request.path, headers=headers, content=request.body, timeout=60
         )
         passed = {n: v for n, v in got.headers.items() if n.lower() not in dropped}

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
-import httpx
+import httpx2
 import socketio
 
 from oblivion.protocol import EventType, format_timestamp
@@ -90,7 +90,7 @@ async def socket_agent(url: str, token: str) -> AsyncIterator[SocketAgent]:
 
 async def token_for(url: str, client_id: str, secret: str) -> str:
     """Return an access token."""
-    async with httpx.AsyncClient() as http:
+    async with httpx2.AsyncClient() as http:
         answer = await http.post(
             url + "/auth/token",
             data={

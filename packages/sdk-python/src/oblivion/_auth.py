@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import httpx
+import httpx2
 from pydantic import BaseModel, ValidationError
 
 from oblivion._clock import Clock
@@ -50,7 +50,7 @@ class ClientCredentials:
     """Fetches tokens for a client id and secret; concurrent callers share one request."""
 
     def __init__(
-        self, http: httpx.AsyncClient, client_id: str, client_secret: Secret, clock: Clock
+        self, http: httpx2.AsyncClient, client_id: str, client_secret: Secret, clock: Clock
     ) -> None:
         self._http = http
         self._client_id = client_id
@@ -87,7 +87,7 @@ class ClientCredentials:
         _log.debug("token_fetched", expires_in=grant.expires_in)
         return _Token(Secret(grant.access_token), asked_at + _RENEW_AT * grant.expires_in)
 
-    async def _post(self) -> httpx.Response:
+    async def _post(self) -> httpx2.Response:
         try:
             return await self._http.post(
                 "auth/token",
@@ -97,17 +97,17 @@ class ClientCredentials:
                     "client_secret": self._client_secret.reveal(),
                 },
             )
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise unreachable(self._http, error) from None
 
 
-def unreachable(http: httpx.AsyncClient, error: httpx.HTTPError) -> NexusUnreachable:
+def unreachable(http: httpx2.AsyncClient, error: httpx2.HTTPError) -> NexusUnreachable:
     """Return the error for a request that got no answer."""
     reason = str(error) or type(error).__name__
     return NexusUnreachable(f"Nexus at {http.base_url} cannot be reached: {reason}")
 
 
-def _body(response: httpx.Response) -> Any:
+def _body(response: httpx2.Response) -> Any:
     try:
         return response.json()
     except ValueError:

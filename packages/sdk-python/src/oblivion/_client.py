@@ -240,7 +240,7 @@ class OblivionClient(HandlerDecorators, Operations):
         await asyncio.to_thread(import_module, "oblivion._wiring")
         from oblivion._wiring import compose  # noqa: PLC0415 - see above
 
-        parts = compose(self._settings, self._handlers, self._identity, self._clock)
+        parts = await compose(self._settings, self._handlers, self._identity, self._clock)
         try:
             await parts.session.start()
         except BaseException:

@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
+import httpx2
 from pydantic import TypeAdapter, ValidationError
 
 from oblivion._auth import TokenSource, unreachable
@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 class Rest:
     """The HTTP side of Nexus, with the agent's token."""
 
-    def __init__(self, http: httpx.AsyncClient, tokens: TokenSource) -> None:
+    def __init__(self, http: httpx2.AsyncClient, tokens: TokenSource) -> None:
         self._http = http
         self._tokens = tokens
 
@@ -63,11 +63,11 @@ class Rest:
             raise refused_request(response.status_code, _body(response))
         return _body(response)
 
-    async def _send(self, path: str, query: dict[str, str] | None, token: str) -> httpx.Response:
+    async def _send(self, path: str, query: dict[str, str] | None, token: str) -> httpx2.Response:
         headers = {"Authorization": f"Bearer {token}"}
         try:
             return await self._http.get(path, params=query, headers=headers)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise unreachable(self._http, error) from None
 
 
@@ -78,7 +78,7 @@ def _read(path: str, adapter: TypeAdapter[_T], body: Any) -> _T:
         raise unreadable(path, f"{error.error_count()} problem(s) in the answer") from None
 
 
-def _body(response: httpx.Response) -> Any:
+def _body(response: httpx2.Response) -> Any:
     try:
         return response.json()
     except ValueError:

@@ -7,13 +7,15 @@ callback, never ``call``: a pending ``call`` is not woken by a disconnect.
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import suppress
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import aiohttp
 import socketio  # pyright: ignore[reportMissingTypeStubs] - there are none
+from engineio import base_client  # pyright: ignore[reportMissingTypeStubs] - there are none
 
 from oblivion._clock import Clock, within
 from oblivion._refusals import refused_connect
@@ -27,6 +29,8 @@ _CLOSE_SECONDS = 2.0
 # Not of `getLogger`: no configuration of the application can make it speak.
 _SILENT: Any = logging.Logger("silent", level=logging.CRITICAL + 1)  # noqa: LOG001
 
+
+_ENGINEIO_CLIENTS: list[Any] = cast("Any", base_client).connected_clients
 
 _Outgoing: TypeAlias = tuple[str, dict[str, Any], OnAck | None]
 
@@ -116,21 +120,29 @@ class SocketIOConnection:
 
         The deadline is the machine's own: a goodbye is no decision that a test's clock steers.
         """
-        if flush and self._can_write():
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_SECONDS):
-                    await self._outgoing.join()
-                    await self._sio.eio.queue.join()
-        self._end("client disconnect")
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_CLOSE_SECONDS if flush else _CLOSE_SECONDS / 4):
-                    await self._sio.disconnect()
+            if flush and self._can_write():
+                await _at_most(_CLOSE_SECONDS, self._say_goodbye())
         finally:
-            await self._http.close()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._end("client disconnect")
+            await self._tear_down()
+
+    async def _say_goodbye(self) -> None:
+        await self._outgoing.join()
+        await self._sio.eio.queue.join()
+
+    async def _tear_down(self) -> None:
+        """End what this connection and the libraries started, and the libraries' memory of it."""
+        await _at_most(_CLOSE_SECONDS / 4, self._sio.disconnect())
+        await _at_most(_CLOSE_SECONDS / 4, self._http.close())
+        eio = self._sio.eio
+        started = [*self._tasks, eio.read_loop_task, eio.write_loop_task]
+        tasks = [task for task in started if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(ValueError):
+            _ENGINEIO_CLIENTS.remove(eio)
 
     def _can_write(self) -> bool:
         """Whether everybody whose work it is to write is still there (a loop that ends is not)."""
@@ -174,6 +186,16 @@ class SocketIOConnection:
     def _on_event(self, on_event: OnEvent, event: str, *data: Any) -> None:
         if not self.closed.done():
             on_event(event, data[0] if data else None)
+
+
+async def _at_most(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+    """Let ``work`` take at most so long; how it fails matters to nobody any more."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def _deepest(error: BaseException) -> str:

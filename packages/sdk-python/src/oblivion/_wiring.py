@@ -1,8 +1,9 @@
 """Where a session is built from its parts; it and its libraries load with the first connect."""
 
+import asyncio
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 
 from oblivion._agent import Agent, Identity
 from oblivion._auth import ClientCredentials
@@ -21,7 +22,7 @@ class Parts:
     session: Session
     agent: Agent
     rest: Rest
-    http: httpx.AsyncClient
+    http: httpx2.AsyncClient
 
     async def run(self) -> None:
         """Live; see :meth:`Session.run`."""
@@ -31,10 +32,15 @@ class Parts:
             await self.http.aclose()
 
 
-def compose(settings: Settings, handlers: Handlers, identity: Identity, clock: Clock) -> Parts:
+async def compose(
+    settings: Settings, handlers: Handlers, identity: Identity, clock: Clock
+) -> Parts:
     """Build a session that has not started."""
     timeout = settings.limits.connect_timeout
-    http = httpx.AsyncClient(base_url=settings.nexus_url + "/", timeout=timeout)
+    # On a thread, for it reads hundreds of certificates from the disk.
+    http = await asyncio.to_thread(
+        httpx2.AsyncClient, base_url=settings.nexus_url + "/", timeout=timeout
+    )
     tokens = ClientCredentials(http, settings.client_id, settings.client_secret, clock)
     agent = Agent(settings, handlers, identity, clock)
     connector = SocketIOConnector(settings.nexus_url, clock, timeout)

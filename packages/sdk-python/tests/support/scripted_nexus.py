@@ -5,6 +5,7 @@ told to answer otherwise, to fall silent, to cut connections, and to send anythi
 """
 
 import asyncio
+import inspect
 import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -126,6 +127,10 @@ class ScriptedNexus:
         if eio_sid is not None:
             await self._sio.eio.disconnect(eio_sid)
 
+    async def throw_out(self) -> None:
+        """Disconnect the newest connection the way Socket.IO does."""
+        await self._sio.disconnect(self.sid, namespace="/agents")
+
     async def send(
         self, type_: str, payload: dict[str, Any], *, seq: int | None = None, id_: str | None = None
     ) -> dict[str, Any]:
@@ -211,7 +216,7 @@ class ScriptedNexus:
         answer = self.answers.get(event, self._default_answer)(call)
         if answer is SILENCE:
             await asyncio.Event().wait()
-        return answer
+        return await answer if inspect.isawaitable(answer) else answer
 
     async def _notify(self) -> None:
         async with self._arrival:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from nexus.cli.client import Client
 from nexus.cli.credentials import Wish, find_credentials
@@ -93,11 +93,11 @@ def _schema_version(version: str | None, newest: str) -> Finding:
     return Finding(check="schema", status="warn", found=found, fix=fix)
 
 
-def server(http: httpx.Client, url: str) -> tuple[httpx.Response | None, Finding]:
+def server(http: httpx2.Client, url: str) -> tuple[httpx2.Response | None, Finding]:
     """Check that Nexus answers and is ready; return its answer too, None without one."""
     try:
         answer = http.get("/readyz")
-    except httpx.HTTPError as error:
+    except httpx2.HTTPError as error:
         found = f"nothing answers at {url} ({str(error) or type(error).__name__})"
         fix = "start it with `nexus serve`, or give its --url"
         return None, Finding(check="server", status="fail", found=found, fix=fix)
@@ -122,7 +122,7 @@ def port(url: str, *, answered: bool) -> Finding:
     return Finding(check="port", status="ok", found=f"{number} is free")
 
 
-def clock(answer: httpx.Response) -> Finding:
+def clock(answer: httpx2.Response) -> Finding:
     """Check that this machine's clock and the server's agree, by the ``Date`` of an answer."""
     try:
         theirs = parsedate_to_datetime(answer.headers.get("date", ""))
@@ -136,7 +136,7 @@ def clock(answer: httpx.Response) -> Finding:
     return Finding(check="clock", status=status, found=found, fix=advice)
 
 
-def credentials(http: httpx.Client, wish: Wish) -> Finding:
+def credentials(http: httpx2.Client, wish: Wish) -> Finding:
     """Check that Nexus gives a token for the credentials that commands would use."""
     try:
         found = find_credentials(wish)

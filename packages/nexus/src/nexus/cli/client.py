@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpx2
 
 from nexus import __version__
 from nexus.cli.addresses import check_url, is_local
@@ -36,16 +36,16 @@ class Listing:
     has_more: bool
 
 
-def open_http(url: str, *, timeout_s: float = TIMEOUT_S) -> httpx.Client:
+def open_http(url: str, *, timeout_s: float = TIMEOUT_S) -> httpx2.Client:
     """Return an HTTP client for ``url``; this machine is never asked through a proxy."""
     try:
-        return httpx.Client(
+        return httpx2.Client(
             base_url=check_url(url),
-            timeout=httpx.Timeout(timeout_s, connect=10.0),
+            timeout=httpx2.Timeout(timeout_s, connect=10.0),
             headers={"User-Agent": f"nexus-cli/{__version__}", "Accept": "application/json"},
             trust_env=not is_local(url),
         )
-    except (httpx.InvalidURL, ValueError) as error:
+    except (httpx2.InvalidURL, ValueError) as error:
         raise BadUsage(f"{url!r} is no address of a server: {error}") from error
 
 
@@ -60,7 +60,7 @@ class Client:
 
     def __init__(
         self,
-        http: httpx.Client,
+        http: httpx2.Client,
         credentials: Credentials,
         *,
         sleep: Callable[[float], None] = time.sleep,
@@ -92,7 +92,7 @@ class Client:
         """Carry out a command, once however often it is sent, and return its answer."""
         return _answer(self.send(self.post_request(path, body, key=str(uuid.uuid4()))))
 
-    def post_request(self, path: str, body: Json | None, *, key: str) -> httpx.Request:
+    def post_request(self, path: str, body: Json | None, *, key: str) -> httpx2.Request:
         """Return a POST that has no second effect when ``key`` was used for it before."""
         return self._request("POST", path, body, {"Idempotency-Key": key})
 
@@ -113,12 +113,12 @@ class Client:
                 more = cursor is not None or len(items) > limit
                 return Listing(items=items[:limit], has_more=more)
 
-    def send(self, request: httpx.Request) -> httpx.Response:
+    def send(self, request: httpx2.Request) -> httpx2.Response:
         """Send with a valid token, again where that may help, and return the good answer."""
         if not self._token or time.monotonic() >= self._token_ends:
             self.log_in()
         response = self._send_authorized(request)
-        if response.status_code == httpx.codes.UNAUTHORIZED:
+        if response.status_code == httpx2.codes.UNAUTHORIZED:
             self.log_in()
             response = self._send_authorized(request)
         if not response.is_success:
@@ -146,17 +146,17 @@ class Client:
 
     def _request(
         self, method: str, path: str, body: Json | None, headers: dict[str, str]
-    ) -> httpx.Request:
+    ) -> httpx2.Request:
         try:
             return self._http.build_request(method, path, json=body, headers=headers)
         except UnicodeEncodeError as error:
             raise BadUsage("the input has characters that are not UTF-8") from error
 
-    def _send_authorized(self, request: httpx.Request) -> httpx.Response:
+    def _send_authorized(self, request: httpx2.Request) -> httpx2.Response:
         request.headers["Authorization"] = f"Bearer {self._token}"
         return self._persist(request)
 
-    def _persist(self, request: httpx.Request) -> httpx.Response:
+    def _persist(self, request: httpx2.Request) -> httpx2.Response:
         for tries_left in reversed(range(_TRIES)):
             pause = 1.0
             try:
@@ -164,28 +164,28 @@ class Client:
                 if not tries_left or not _comes_back(response):
                     return response
                 pause = _retry_after(response)
-            except httpx.HTTPError as error:
+            except httpx2.HTTPError as error:
                 if not tries_left or isinstance(error, _HOPELESS):
                     raise unreachable(str(self._http.base_url).rstrip("/"), error) from error
             self._sleep(pause)
         raise AssertionError("the last try returns or raises")
 
 
-_HOPELESS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)
+_HOPELESS = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.UnsupportedProtocol)
 """Failures before anything was sent: nobody listens there, and that is worth saying at once."""
 
 
-def _answer(response: httpx.Response) -> Any:
+def _answer(response: httpx2.Response) -> Any:
     return response.json() if response.content else None
 
 
-def _comes_back(response: httpx.Response) -> bool:
+def _comes_back(response: httpx2.Response) -> bool:
     if response.status_code in {429, 503}:
         return True
-    return response.status_code == httpx.codes.CONFLICT and _PENDING_CODE in response.text
+    return response.status_code == httpx2.codes.CONFLICT and _PENDING_CODE in response.text
 
 
-def _retry_after(response: httpx.Response) -> float:
+def _retry_after(response: httpx2.Response) -> float:
     """Return how many seconds to wait; the header is a number or a date (RFC 9110)."""
     said = response.headers.get("retry-after", "")
     try:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-import httpx
+import httpx2
 
 from nexus.cli.errors import BadUsage, CliError, Failed, NotReachable
 
@@ -12,7 +12,7 @@ _USER_CAN_CORRECT = frozenset({400, 401, 403, 413, 415, 422})
 _COME_BACK_LATER = frozenset({429, 503})
 
 
-def refusal(response: httpx.Response) -> CliError:
+def refusal(response: httpx2.Response) -> CliError:
     """Return the error that an answer of status 300 or more means."""
     status = response.status_code
     if response.is_redirect:
@@ -31,7 +31,7 @@ def refusal(response: httpx.Response) -> CliError:
     return Failed(line)
 
 
-def refused_credentials(response: httpx.Response, source: str) -> CliError:
+def refused_credentials(response: httpx2.Response, source: str) -> CliError:
     """Return the error that an answer of the token endpoint means (RFC 6749, section 5.2)."""
     answer = _object(response)
     code = answer.get("error") if answer else None
@@ -41,9 +41,9 @@ def refused_credentials(response: httpx.Response, source: str) -> CliError:
     return BadUsage(f"Nexus refuses the credentials from {source}: {why}")
 
 
-def unreachable(url: str, error: httpx.HTTPError) -> NotReachable:
+def unreachable(url: str, error: httpx2.HTTPError) -> NotReachable:
     """Return the error for a request that got no answer."""
-    if isinstance(error, httpx.TimeoutException):
+    if isinstance(error, httpx2.TimeoutException):
         return NotReachable(f"Nexus at {url} did not answer in time; is it overloaded?")
     why = str(error) or type(error).__name__
     return NotReachable(
@@ -51,7 +51,7 @@ def unreachable(url: str, error: httpx.HTTPError) -> NotReachable:
     )
 
 
-def _not_nexus(response: httpx.Response) -> CliError:
+def _not_nexus(response: httpx2.Response) -> CliError:
     what = f"{response.request.method} {response.url.path} got HTTP {response.status_code}"
     if response.status_code in {502, 503, 504}:
         return NotReachable(f"no Nexus behind {response.url.host} ({what}); try again later")
@@ -60,13 +60,13 @@ def _not_nexus(response: httpx.Response) -> CliError:
     return BadUsage(f"{response.url.host} does not answer as Nexus does ({what}); check --url")
 
 
-def _problem(response: httpx.Response) -> dict[str, Any] | None:
+def _problem(response: httpx2.Response) -> dict[str, Any] | None:
     answer = _object(response)
     known = {"code", "detail", "title", "error"}
     return answer if answer is not None and known & answer.keys() else None
 
 
-def _object(response: httpx.Response) -> dict[str, Any] | None:
+def _object(response: httpx2.Response) -> dict[str, Any] | None:
     try:
         answer = response.json()
     except ValueError:

@@ -4,7 +4,7 @@ import uuid
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
+import httpx2
 
 from nexus.demo.errors import DemoFailed
 
@@ -20,7 +20,7 @@ class Api:
 
     def __init__(self, url: str, client_id: str, client_secret: str) -> None:
         self.url = url
-        self._http = httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_S, trust_env=False)
+        self._http = httpx2.AsyncClient(base_url=url, timeout=_TIMEOUT_S, trust_env=False)
         self._form = {
             "grant_type": "client_credentials",
             "client_id": client_id,
@@ -50,10 +50,10 @@ class Api:
     async def _send(self, method: str, path: str, **more: Any) -> Any:
         try:
             answer = await self._http.request(method, path, **more)
-            if answer.status_code == httpx.codes.UNAUTHORIZED:  # no token yet, or an old one
+            if answer.status_code == httpx2.codes.UNAUTHORIZED:  # no token yet, or an old one
                 await self._log_in()
                 answer = await self._http.request(method, path, **more)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise DemoFailed(f"Nexus at {self.url} does not answer: {error!r}") from error
         if not answer.is_success:
             raise DemoFailed(f"{method} {path}: {answer.text}")

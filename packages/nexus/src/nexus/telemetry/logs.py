@@ -13,7 +13,7 @@ _SHARED = (
     structlog.processors.StackInfoRenderer(),
 )
 # uvicorn.error tells at INFO of every connection, with the query that may carry a token.
-_QUIET = ("uvicorn.access", "uvicorn.error", "engineio", "socketio", "httpx", "alembic")
+_QUIET = ("uvicorn.access", "uvicorn.error", "engineio", "socketio", "httpx2", "alembic")
 
 
 def configure_logging(level: str) -> None:
