@@ -42,8 +42,9 @@ def main() -> None:
 
 
 def _publish(results: Results, name: str, console: Console, *, whole: bool) -> None:
+    written = keep(results, name, whole=whole)
     show(console, results.figures)
-    for path in keep(results, name, whole=whole):
+    for path in written:
         console.print(f"written: {path.relative_to(ROOT)}")
 
 

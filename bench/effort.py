@@ -23,7 +23,7 @@ class Effort:
     runs: int = 3
     import_runs: int = 7
     saturated_seconds: float = 2.0
-    paced_seconds: float = 3.0
+    paced_seconds: float = 2.5
     echoes: int = 5_000
     requests: int = 1_000
     warm_tasks: int = 200

@@ -11,6 +11,7 @@ from bench.figures import Figure, Samples, oblivion
 from bench.nexus_process import Nexus, nexus
 from bench.processes import memory_kib, worker
 
+CONCURRENCY = 5
 _SERVER = "server"
 _AGENT = "agent"
 _MIB = 1024
@@ -33,7 +34,7 @@ async def measure(effort: Effort) -> list[Figure]:
 
 
 async def _readings(effort: Effort) -> dict[str, _Reading]:
-    async with crew(agents=1, concurrency=1) as ready:
+    async with crew(agents=1, concurrency=CONCURRENCY) as ready:
         pids = {_SERVER: ready.nexus.pid, _AGENT: ready.agents.pid}
         await ready.work_off(effort.warm_tasks)
         few = {process: memory_kib(pid) for process, pid in pids.items()}
