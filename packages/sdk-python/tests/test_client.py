@@ -183,6 +183,7 @@ async def test_after_a_failed_connect_another_one_may_succeed(
     with pytest.raises(oblivion.ConnectRefused) as caught:
         await client.connect()
     assert caught.value.retryable
+    client.on_connected(lambda: None)
     await client.connect()
     assert client.connected
 
@@ -321,6 +322,21 @@ async def test_a_handler_may_disconnect_its_own_client(
     await nexus.assign("t")
     await asyncio.wait_for(client.wait(), 5)
     assert (await nexus.next("task_update")).payload["result"] == "last words"
+
+
+async def test_the_last_acknowledgement_leaves_before_the_client_does(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    client = make_client()
+
+    @client.on_wake_up
+    async def wake(payload: oblivion.WakeUpPayload) -> None:
+        await client.disconnect()
+
+    await client.connect()
+    sent = await nexus.send("wake_up", {"reason": "manual"})
+    await asyncio.wait_for(client.wait(), 5)
+    await nexus.acknowledged(sent["seq"])
 
 
 async def test_the_secret_and_the_token_appear_nowhere(

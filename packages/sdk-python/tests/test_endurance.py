@@ -15,18 +15,22 @@ def objects() -> int:
 
 async def work(nexus: ScriptedNexus, first: int, count: int) -> None:
     """Have ``count`` tasks done, each with a message, and forget them on this side."""
-    done = 0
+    done, acknowledged = 0, 0
 
     def update(call: Call) -> dict[str, bool]:
         nonlocal done
         done += call.payload["status"] == "DONE"
         return {"acknowledged": True}
 
-    nexus.answers["task_update"] = update
+    def acknowledge(call: Call) -> None:
+        nonlocal acknowledged
+        acknowledged += len(call.payload["seqs"])
+
+    nexus.answers |= {"task_update": update, "event_ack": acknowledge}
     for number in range(first, first + count):
         await nexus.assign(f"t{number}")
         await nexus.send("context_update", {"taskId": f"t{number}", "content": "hello"})
-    await nexus.until(lambda: done == count, patience=50)
+    await nexus.until(lambda: (done, acknowledged) == (count, 2 * count), patience=50)
     nexus.calls.clear()
 
 

@@ -43,14 +43,28 @@ def test_the_most_urgent_offer_goes_first_then_the_oldest() -> None:
     offers = Offers(10)
     for one in (offer("low", 4), offer("new", 1, day=2), offer("old", 1, day=1), offer("high", 2)):
         offers.add(one)
-    assert [offers.take_best().task_id for _ in range(4)] == ["old", "new", "high", "low"]
+    assert [offers.take().task_id for _ in range(4)] == ["old", "new", "high", "low"]
 
 
 def test_beyond_the_bound_the_least_urgent_offer_is_forgotten() -> None:
     offers = Offers(2)
     for one in (offer("low", 4), offer("urgent", 1), offer("high", 2)):
         offers.add(one)
-    assert [offers.take_best().task_id for _ in range(2)] == ["urgent", "high"]
+    assert [offers.take().task_id for _ in range(2)] == ["urgent", "high"]
+
+
+def test_who_keeps_losing_looks_further_down_the_list_and_comes_back_as_it_wins() -> None:
+    offers = Offers(100, choose=lambda number: number - 1)
+    for number in range(60):
+        offers.add(offer(f"{number:02}"))
+    taken = [offers.take().task_id]
+    for _ in range(3):
+        offers.lost()
+        taken.append(offers.take().task_id)
+    assert taken == ["00", "02", "05", "10"]
+    for _ in range(4):
+        offers.won()
+    assert offers.take().task_id == "01"
 
 
 def test_an_offer_that_is_gone_is_not_claimed() -> None:

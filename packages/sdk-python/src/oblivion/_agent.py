@@ -176,13 +176,16 @@ class Agent:
                 await self.calls.flushed()
         self._acks.flush()
 
-    async def close(self, error: OblivionError) -> None:
-        """Fail what waits, cancel what runs, tell ``on_disconnected``."""
+    def fail(self, error: OblivionError) -> None:
+        """Fail at once whatever waits for Nexus or for a person."""
         unsent = self.calls.fail(error)
         if unsent:
             _log.warning("calls_unanswered", count=unsent)
         self.tools.fail(str(error))
         self.questions.fail(error)
+
+    async def close(self) -> None:
+        """Cancel what runs, and let ``on_disconnected`` be heard."""
         self._runner.stop()
         await self._runner.interrupt(_GRACE_SECONDS, hand_back=False)
         await self._audience.close(_GRACE_SECONDS)

@@ -56,7 +56,7 @@ class Claimer:
         """Claim until cancelled."""
         while True:
             await self._until(lambda: len(self._offers) > 0 and self._has_free_slot())
-            offer = self._offers.take_best()
+            offer = self._offers.take()
             self._awaited = offer.task_id
             if await self._claim(offer):
                 await self._assignment(offer.task_id)
@@ -72,6 +72,10 @@ class Claimer:
                 await sleep(self._clock, _PAUSE_SECONDS)
             return False
         _log.debug("claim_answered", task_id=offer.task_id, success=result.success)
+        if result.success:
+            self._offers.won()
+        else:
+            self._offers.lost()
         return result.success
 
     async def _assignment(self, task_id: str) -> None:

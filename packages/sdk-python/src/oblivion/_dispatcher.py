@@ -79,6 +79,12 @@ class Dispatcher:
 
     def receive(self, link: Link, event: str, data: Any) -> None:
         """Take one event from a connection; never raises."""
+        try:
+            self._receive(link, event, data)
+        except Exception:  # noqa: BLE001 - a mistake here must not cost the connection
+            _log.exception("event_failed", type=event)
+
+    def _receive(self, link: Link, event: str, data: Any) -> None:
         incoming = read(event, data)
         receipt = self._inbox.receipt(incoming.id, incoming.seq)
         if incoming.seq is not None and self._is_full():

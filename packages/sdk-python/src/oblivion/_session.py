@@ -238,10 +238,11 @@ class Session:
         self._ended = error
         link, self._link = self._link, None
         self._agent.offline(str(error))
+        self._agent.fail(error)
         self._online.set()
         if link is not None:
             await link.close(flush=link.alive)
-        await self._agent.close(error)
+        await self._agent.close()
         _log.info("session_ended", reason=str(error))
 
 

@@ -133,9 +133,11 @@ class SocketIOConnection:
 
     async def _tear_down(self) -> None:
         """End what this connection and the libraries started, and the libraries' memory of it."""
-        await _at_most(_CLOSE_SECONDS / 4, self._sio.disconnect())
-        await _at_most(_CLOSE_SECONDS / 4, self._http.close())
         eio = self._sio.eio
+        await _at_most(_CLOSE_SECONDS / 4, self._sio.disconnect())
+        if eio.ws is not None:  # engineio leaves it open when its own loops fail
+            await _at_most(_CLOSE_SECONDS / 4, eio.ws.close())
+        await _at_most(_CLOSE_SECONDS / 4, self._http.close())
         started = [*self._tasks, eio.read_loop_task, eio.write_loop_task]
         tasks = [task for task in started if task is not None]
         for task in tasks:
@@ -188,7 +190,7 @@ class SocketIOConnection:
             on_event(event, data[0] if data else None)
 
 
-async def _at_most(seconds: float, work: Coroutine[Any, Any, None]) -> None:
+async def _at_most(seconds: float, work: Coroutine[Any, Any, Any]) -> None:
     """Let ``work`` take at most so long; how it fails matters to nobody any more."""
     task = asyncio.create_task(work)
     try:
