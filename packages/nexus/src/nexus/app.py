@@ -93,7 +93,7 @@ async def _delivering(platform: Platform) -> AsyncIterator[Delivery]:
 async def _bootstrap(platform: Platform, settings: Settings, keys: Keys) -> AdminCredentials | None:
     """Make what a first start needs; return the admin's credentials if they were made just now."""
     tenant_id = await platform.store.write(installation.bootstrap)
-    await platform.store.write(installation.start_alone)
+    await platform.store.write(installation.start_alone, platform.limits.lease_ms)
     kept = read_admin_credentials(settings.data_dir)
     wanted = _wanted_admin(settings, kept)
     known = await platform.store.read(installation.has_admin, tenant_id, wanted.client_id)

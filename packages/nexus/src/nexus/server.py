@@ -18,6 +18,7 @@ from nexus.app import Nexus, running
 from nexus.settings import Settings, SettingsError
 from nexus.store.clock import wall_clock
 from nexus.store.unit_of_work import Clock
+from oblivion.protocol import MAX_FRAME_BYTES
 
 _GRACE_S = 10
 _BACKLOG = 2048
@@ -97,6 +98,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 ws_per_message_deflate=False,
+                ws_max_size=MAX_FRAME_BYTES,
                 timeout_graceful_shutdown=_GRACE_S,
             )
         )

@@ -154,6 +154,16 @@ async def test_a_history_that_went_back_is_announced_as_a_gap(agent: SocketAgent
     await agent.until("gap", count=2)
 
 
+async def test_a_gap_spares_the_events_that_are_still_to_come(
+    nexus: LiveNexus, agent: SocketAgent
+) -> None:
+    for number in range(3):
+        await nexus.admin.post("/observer/agents/a/wake", message=str(number))
+    await agent.ready(epoch="another", lastSeq=9)
+    assert (await agent.until("gap"))["toSeq"] == 0
+    await agent.until("wake_up", count=3)
+
+
 async def test_a_heartbeat_is_answered_by_a_pong_envelope(agent: SocketAgent) -> None:
     await agent.ready()
     pong = await agent.call("heartbeat", {"ping": True})

@@ -2,19 +2,29 @@
 
 import pytest
 
-from nexus.domain.errors import AlreadyClaimed, Conflict, LeaseLost, NoFreeSlot, NotFound
+from nexus.domain.errors import (
+    AlreadyClaimed,
+    Conflict,
+    Invalid,
+    LeaseLost,
+    NoFreeSlot,
+    NotFound,
+)
 from nexus.services import (
     attempts,
     dispatch,
     events,
+    groups,
     handover,
+    installation,
     leases,
     projects,
     sessions,
     tasks,
 )
+from nexus.store import Tx
 from nexus.store.schema import agents
-from oblivion.protocol import ActiveTask, TaskStatus
+from oblivion.protocol import MAX_FRAME_BYTES, ActiveTask, TaskStatus
 from service_world import NODE, ServiceWorld, done, update
 
 
@@ -166,6 +176,8 @@ def test_a_task_handed_back_uses_up_no_attempt(world: ServiceWorld) -> None:
     lease(world)
     world.run(attempts.update, agent, update(task, TaskStatus.TODO))
     assert world.show(task.id).status is TaskStatus.TODO
+    assert lease(world) == 0, "it goes round in circles"
+    world.time.advance(seconds=1)
     lease(world)
     world.run(attempts.update, agent, done(task, attempt=2, result={"ok": True}))
     assert world.show(task.id).result == {"ok": True}
@@ -311,3 +323,92 @@ def test_a_claim_needs_the_capabilities_and_an_open_project(world: ServiceWorld)
     with pytest.raises(Conflict, match="archived"):
         world.run(leases.claim, agent, easy.id, max_concurrency=1, lease_ms=1000)
     assert world.run(tasks.available, agent) == []
+
+
+@pytest.mark.parametrize("project", ["work", "race"])
+def test_any_number_of_unfitting_tasks_hides_no_fitting_one(
+    world: ServiceWorld, project: str
+) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    with world.database.writer.begin() as connection:
+        tx = Tx(connection=connection, now=world.time())
+        wish = tasks.CreateTask(project_id=project, title="x", required_capabilities=["rust"])
+        for _ in range(1000):
+            tasks.create(tx, world.admin, wish)
+    fitting = world.task(project=project)
+    assert [one.task_id for one in world.run(tasks.available, agent)] == [fitting.id]
+    if project == "race":
+        offered = world.run(dispatch.offers, NODE)
+        assert [offer.task_id for offer, able in offered if able] == [fitting.id]
+    else:
+        assert lease(world) == 1
+
+
+def test_a_task_too_large_for_a_frame_is_refused_at_once(world: ServiceWorld) -> None:
+    with pytest.raises(Invalid, match="shorten"):
+        world.task(metadata={"blob": "x" * MAX_FRAME_BYTES})
+    task = world.task()
+    edit = tasks.EditTask(metadata={"blob": "x" * MAX_FRAME_BYTES})
+    with pytest.raises(Invalid, match="shorten"):
+        world.run(tasks.edit, world.admin, task.id, edit)
+    assert world.show(task.id).metadata == {}
+
+
+def test_a_client_that_names_nothing_keeps_only_what_it_got_in_this_session(
+    world: ServiceWorld,
+) -> None:
+    agent = world.agent("a")
+    world.connect(agent, max_concurrency=2)
+    crashed = world.task("held by the process that crashed")
+    lease(world)
+    world.time.advance(seconds=1)
+    ref = world.connect(agent, max_concurrency=2)
+    going_on = world.task("going on")
+    lease(world)
+    for _ in range(3):
+        world.time.advance(seconds=50)
+        world.run(handover.heartbeat, ref, None, world.limits)
+    world.run(attempts.expire)
+    assert world.show(crashed.id).status is TaskStatus.TODO
+    assert world.show(going_on.id).status is TaskStatus.CLAIMED
+
+
+def test_what_the_agent_ended_itself_is_not_lost_though_the_answer_was(
+    world: ServiceWorld,
+) -> None:
+    agent = world.agent("a")
+    world.connect(agent, instance_id="one")
+    task = world.task()
+    lease(world)
+    world.run(attempts.update, agent, done(task))
+    ref = world.run(sessions.open_session, agent, NODE)
+    active = [ActiveTask(task_id=task.id, attempt=1)]
+    assert world.announce(ref, instance_id="one", active=active).lost == []
+
+
+def test_a_restart_of_nexus_takes_no_lease_away(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task()
+    lease(world)
+    world.time.advance(seconds=3600)
+    world.run(installation.start_alone, world.limits.lease_ms)
+    assert world.run(attempts.expire) == 0
+    assert world.show(task.id).status is TaskStatus.CLAIMED
+
+
+def test_a_task_of_another_group_does_not_exist_for_an_agent(world: ServiceWorld) -> None:
+    task = world.task()
+    with pytest.raises(NotFound):
+        world.run(attempts.update, "stranger", done(task))
+
+
+def test_an_agent_that_left_the_group_may_finish_what_it_holds(world: ServiceWorld) -> None:
+    agent = world.agent("a")
+    world.connect(agent)
+    task = world.task()
+    lease(world)
+    world.run(groups.remove_member, world.admin, "team", "a")
+    world.run(attempts.update, agent, done(task))
+    assert world.show(task.id).status is TaskStatus.DONE

@@ -2,10 +2,10 @@
 
 import pytest
 
-from nexus.domain.errors import NotFound
+from nexus.domain.errors import Invalid, NotFound
 from nexus.services import attempts, dispatch, tasks, threads
 from nexus.services.threads import Author
-from oblivion.protocol import PostMessage, Task, TaskStatus
+from oblivion.protocol import MAX_FRAME_BYTES, PostMessage, Task, TaskStatus
 from service_world import NODE, ServiceWorld, update
 
 ANN = Author(id="ann", name="Ann", is_human=True)
@@ -88,6 +88,13 @@ def test_messages_of_one_instant_keep_their_order_and_pages_are_whole(world: Ser
     rest = world.run(threads.page, task.id, limit=3, after=int(first.next_cursor or 0))
     assert [message.text for message in rest.messages] == ["3", "4"]
     assert not rest.has_more
+
+
+def test_a_message_too_large_for_a_frame_is_refused_whole(world: ServiceWorld) -> None:
+    task = world.task()
+    with pytest.raises(Invalid, match="shorten"):
+        say(world, task, "ü" * MAX_FRAME_BYTES)
+    assert world.run(threads.page, task.id, limit=3, after=0).messages == []
 
 
 def test_an_agent_of_another_group_cannot_speak(world: ServiceWorld) -> None:

@@ -2,6 +2,7 @@
 
 from nexus.delivery.delivery import Delivery
 from nexus.delivery.outlet import Outlet, OutletClosed
+from nexus.delivery.patience import patiently
 from nexus.delivery.session import LiveSession
 
-__all__ = ["Delivery", "LiveSession", "Outlet", "OutletClosed"]
+__all__ = ["Delivery", "LiveSession", "Outlet", "OutletClosed", "patiently"]

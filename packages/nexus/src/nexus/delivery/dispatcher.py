@@ -10,6 +10,7 @@ from nexus.services.platform import Platform
 from oblivion.protocol import EventType, TaskAvailablePayload
 
 POLL_S = 1.0
+_REMIND_MS = 5_000
 
 
 class Dispatcher:
@@ -19,6 +20,7 @@ class Dispatcher:
         self._platform = platform
         self._hub = hub
         self._book = OfferBook()
+        self._reminded = 0
         self._wanted = asyncio.Event()
 
     async def run(self) -> None:
@@ -27,6 +29,7 @@ class Dispatcher:
         try:
             while True:
                 await self._wait()
+                self._remind()
                 if self._hub:
                     await patiently(self.dispatch)
         finally:
@@ -42,6 +45,13 @@ class Dispatcher:
         await platform.store.write(dispatch.lease_next, platform.node_id, platform.limits.lease_ms)
         await self._offer()
 
+    def _remind(self) -> None:
+        """Now and then, take no earlier offer for heard: hints get lost, and agents pass."""
+        now = self._platform.clock()
+        if now - self._reminded >= _REMIND_MS:
+            self._reminded = now
+            self._book = self._book.unheard()
+
     async def _wait(self) -> None:
         try:
             async with asyncio.timeout(POLL_S):
@@ -52,7 +62,11 @@ class Dispatcher:
 
     async def _offer(self) -> None:
         found = await self._platform.store.read(dispatch.offers, self._platform.node_id)
-        eligible = {offer.task_id: agents for offer, agents in found}
+        # Only what can be sent counts as offered; a session that is not ready is offered it then.
+        eligible = {
+            offer.task_id: frozenset(agent for agent in agents if self._hub.get(agent) is not None)
+            for offer, agents in found
+        }
         payloads = {offer.task_id: offer for offer, _ in found}
         step = next_round(self._book, eligible)
         self._book = step.book

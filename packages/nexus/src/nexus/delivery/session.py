@@ -128,6 +128,7 @@ class LiveSession:
             for row in rows:
                 await self._send(row)
             if rows and not self._acks:
+                await self.outlet.flush()
                 await self._count_as_handled([row["seq"] for row in rows])
             if len(rows) < room:
                 return

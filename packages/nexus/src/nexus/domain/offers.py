@@ -22,6 +22,10 @@ class OfferBook:
         """Return the book as if the agent had never been offered anything: it connects anew."""
         return OfferBook(open=_without(self.open, agent_id), told=_without(self.told, agent_id))
 
+    def unheard(self) -> "OfferBook":
+        """Return the book as if every agent had just got room: each is reminded of a few tasks."""
+        return OfferBook(told=self.told)
+
 
 def _without(eligible: Eligible, agent_id: str) -> Eligible:
     return {task_id: agents - {agent_id} for task_id, agents in eligible.items()}

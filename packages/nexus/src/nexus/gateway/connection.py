@@ -5,10 +5,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nexus.delivery import LiveSession
+from nexus.delivery import LiveSession, patiently
 from nexus.domain.errors import Invalid, NexusError
 from nexus.domain.json_values import MAX_DEPTH, is_too_deep, refuse_nul
 from nexus.gateway.calls import CALLS, Answer, Call, Context, carry_out
+from nexus.services import events
 from nexus.services.platform import Platform
 from oblivion.protocol import (
     PROTOCOL_VERSION,
@@ -63,7 +64,12 @@ class Connection:
                 f"this Nexus speaks protocol {PROTOCOL_VERSION}, not {payload.protocol}",
             )
         context = Context(ref=self.session.ref, call_id=envelope.id, limits=self._platform.limits)
-        answer = await self._platform.store.write(carry_out, call, context, payload)
+
+        async def write() -> Answer:
+            return await self._platform.store.write(carry_out, call, context, payload)
+
+        # Nobody reads the refusal of an acknowledgement, so none is made.
+        answer = await (patiently(write) if isinstance(payload, EventAck) else write())
         if isinstance(payload, AgentReady):
             await self._begin(payload, answer)
         elif isinstance(payload, EventAck):
@@ -73,7 +79,10 @@ class Connection:
     async def _begin(self, ready: AgentReady, answer: Answer) -> None:
         reset = ready.epoch is not None and not answer["resumed"]
         if reset or ready.last_seq > answer["headSeq"]:  # the latter after a restored backup
-            gap = GapPayload(epoch=answer["epoch"], from_seq=1, to_seq=answer["headSeq"])
+            agent_id = self.session.ref.agent_id
+            first = await self._platform.store.read(events.first_pending, agent_id)
+            settled = answer["headSeq"] if first is None else first - 1
+            gap = GapPayload(epoch=answer["epoch"], from_seq=1, to_seq=settled)
             await self.session.hint(EventType.GAP, gap)
         self.session.begin(acks=ready.acks)
 

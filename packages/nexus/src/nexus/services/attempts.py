@@ -21,6 +21,9 @@ from oblivion.protocol import (
     TaskUpdateAck,
 )
 
+RELEASE_PAUSE_MS = 1_000
+"""How long a task rests that was handed back, so that it does not go round in circles."""
+
 _LET_GO = {"lease_expires_at": None, "deadline_at": None}
 _NOUNS = {
     TaskStatus.TODO: "task_released",
@@ -61,10 +64,12 @@ def require_lease(tx: Tx, agent_id: str, task_id: str, attempt: int) -> Row:
     """Return the task if the agent holds exactly this attempt of it.
 
     Raises:
-        NotFound: there is no such task.
+        NotFound: there is no such task in the agent's groups.
         LeaseLost: the attempt is over, or was never this agent's.
     """
     task = views.task_row(tx, task_id)
+    if task["holder_agent_id"] != agent_id:
+        leases.visible(tx, agent_id, task_id)
     held = (
         task["holder_agent_id"] == agent_id
         and task["attempt"] == attempt
@@ -122,7 +127,11 @@ def _let_go(tx: Tx, task: Row, wish: TaskUpdate) -> Row:
     if wish.status is TaskStatus.DONE:
         values |= {"result": wish.result, "error": None, "progress": 1.0, "finished_at": tx.now}
     else:
-        values |= {"holder_agent_id": None, "claimed_at": None, "not_before": tx.now}
+        values |= {
+            "holder_agent_id": None,
+            "claimed_at": None,
+            "not_before": tx.now + RELEASE_PAUSE_MS,
+        }
     after = move(tx, task, values)
     activity.record(
         tx,

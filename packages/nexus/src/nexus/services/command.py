@@ -105,7 +105,14 @@ Capability = Annotated[
 ]
 """What an agent can do, one word, e.g. ``python`` or ``code-review``."""
 
-Capabilities = Annotated[list[Capability], Field(max_length=64)]
+
+def _canonical(words: list[str]) -> list[str]:
+    return sorted(set(words))
+
+
+Capabilities = Annotated[list[Capability], Field(max_length=64), AfterValidator(_canonical)]
+"""Capabilities in order, each once, so that equal sets are equal values."""
+
 Metadata = Annotated[dict[str, Any], Field(max_length=64)]
 
 

@@ -20,17 +20,15 @@ from oblivion.protocol import (
 )
 
 _PAGE = 200
-_PAGES = 20
-_OFFERS = 200
 
 
-def _waiting(tx: Tx, policy: DispatchPolicy) -> sa.Select[Any]:
+def waiting(tx: Tx) -> sa.Select[Any]:
+    """Return the query for tasks that can be handed out now, by priority, then age."""
     return (
         views.select_tasks()
         .where(
             tasks.c.status == TaskStatus.TODO,
             tasks.c.not_before <= tx.now,
-            projects.c.dispatch_policy == policy,
             projects.c.archived_at.is_(None),
             groups.c.archived_at.is_(None),
         )
@@ -85,21 +83,45 @@ def lease_next(tx: Tx, node_id: str, lease_ms: int) -> int:
     Tasks go by priority, then age; a task that fits nobody here is passed over.
     """
     free = [candidate for candidate in candidates(tx, node_id) if candidate.has_room]
-    if not free:
-        return 0
-    teams = frozenset().union(*(candidate.groups for candidate in free))
-    query = _waiting(tx, DispatchPolicy.ASSIGN).where(tasks.c.group_id.in_(teams)).limit(_PAGE)
     granted = 0
-    for page in range(_PAGES):
-        waiting = tx.rows(query.offset(page * _PAGE - granted if page else 0))
-        pairs = list(match([_wanted(task) for task in waiting], free))
-        by_id = {task["id"]: task for task in waiting}
+    page = _first(tx, DispatchPolicy.ASSIGN, free)
+    while page:
+        pairs = list(match([_wanted(task) for task in page], free))
+        by_id = {task["id"]: task for task in page}
         for task_id, agent_id in pairs:
             granted += leases.grant(tx, by_id[task_id], agent_id, lease_ms) is not None
         free = _after(free, pairs)
-        if len(waiting) < _PAGE or not free:
-            break
+        more = pairs and len(page) == _PAGE
+        page = _first(tx, DispatchPolicy.ASSIGN, free) if more else []
     return granted
+
+
+def _first(tx: Tx, policy: DispatchPolicy, free: Sequence[Candidate]) -> Sequence[Row]:
+    """Return the first waiting tasks of the free agents' groups that at least one could do.
+
+    Where more tasks wait than a page holds, those that fit nobody are left out by the database,
+    so that they never hide one that does.
+    """
+    if not free:
+        return []
+    teams = frozenset().union(*(candidate.groups for candidate in free))
+    query = waiting(tx).where(projects.c.dispatch_policy == policy, tasks.c.group_id.in_(teams))
+    page = tx.rows(query.limit(_PAGE))
+    if len(page) < _PAGE:
+        return page
+    able = [candidate.capabilities for candidate in free]
+    return tx.rows(only_fitting(tx, query, able).limit(_PAGE))
+
+
+def only_fitting(tx: Tx, query: sa.Select[Any], able: Sequence[frozenset[str]]) -> sa.Select[Any]:
+    """Narrow a query for tasks to those that at least one of these sets of capabilities covers."""
+    wanted = query.with_only_columns(tasks.c.required_capabilities).order_by(None).distinct()
+    fitting = [
+        needed
+        for needed in (row["required_capabilities"] for row in tx.rows(wanted))
+        if any(capabilities.issuperset(needed) for capabilities in able)
+    ]
+    return query.where(tasks.c.required_capabilities.in_(fitting))
 
 
 def _after(free: Sequence[Candidate], pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
@@ -116,15 +138,10 @@ def _after(free: Sequence[Candidate], pairs: Sequence[tuple[str, str]]) -> list[
 def offers(tx: Tx, node_id: str) -> list[tuple[TaskAvailablePayload, frozenset[str]]]:
     """Return what waits in ``claim`` projects, each with this node's agents that could take it."""
     free = [candidate for candidate in candidates(tx, node_id) if candidate.has_room]
-    if not free:
-        return []
-    teams = frozenset().union(*(candidate.groups for candidate in free))
-    waiting = tx.rows(
-        _waiting(tx, DispatchPolicy.CLAIM).where(tasks.c.group_id.in_(teams)).limit(_OFFERS)
-    )
+    page = _first(tx, DispatchPolicy.CLAIM, free)
     return [
         (views.offer(task), frozenset(c.agent_id for c in free if c.fits(_wanted(task))))
-        for task in waiting
+        for task in page
     ]
 
 

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
+from nexus.domain.errors import Invalid
 from nexus.store.ids import new_id
 from nexus.store.schema import agent_events, agents
 from nexus.store.tx import Row, Tx
-from oblivion.protocol import EventType, WireModel
+from oblivion.protocol import MAX_FRAME_BYTES, EventType, WireModel
+
+MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES - 4096
+"""What fits into a frame beside the envelope."""
 
 
 def topic(agent_id: str) -> str:
@@ -44,6 +49,20 @@ def tell(
     return seq
 
 
+def refuse_oversize(payload: WireModel) -> None:
+    """Refuse what would not fit into a frame once it is an event: it could reach no agent.
+
+    Raises:
+        Invalid: it is too large.
+    """
+    size = len(orjson.dumps(payload.to_wire()))
+    if size > MAX_PAYLOAD_BYTES:
+        raise Invalid(
+            f"this makes {size} bytes of JSON, more than the {MAX_PAYLOAD_BYTES} that an agent "
+            "can be sent; shorten the text or the metadata"
+        )
+
+
 def pending(tx: Tx, agent_id: str, *, after: int, limit: int) -> Sequence[Row]:
     """Return unacknowledged events with a ``seq`` above ``after``, in order."""
     return tx.rows(
@@ -76,13 +95,23 @@ def head(tx: Tx, agent_id: str) -> int:
     return tx.scalar(sa.select(agents.c.event_seq).where(agents.c.id == agent_id)) or 0
 
 
-def undelivered_assignments(tx: Tx, agent_id: str) -> set[str]:
-    """Return the ids of tasks whose ``task_assigned`` the agent has not acknowledged."""
+def first_pending(tx: Tx, agent_id: str) -> int | None:
+    """Return the number of the agent's oldest unacknowledged event."""
+    first: int | None = tx.scalar(
+        sa.select(sa.func.min(agent_events.c.seq)).where(
+            agent_events.c.agent_id == agent_id, agent_events.c.acked_at.is_(None)
+        )
+    )
+    return first
+
+
+def undelivered_assignments(tx: Tx, agent_id: str) -> set[tuple[str, int]]:
+    """Return the tasks, each with its attempt, that the agent has not acknowledged to have."""
     rows = tx.rows(
-        sa.select(agent_events.c.task_id).where(
+        sa.select(agent_events.c.payload).where(
             agent_events.c.agent_id == agent_id,
             agent_events.c.type == EventType.TASK_ASSIGNED,
             agent_events.c.acked_at.is_(None),
         )
     )
-    return {row["task_id"] for row in rows}
+    return {(row["payload"]["taskId"], row["payload"]["attempt"]) for row in rows}

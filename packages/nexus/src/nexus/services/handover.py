@@ -13,8 +13,9 @@ from oblivion.protocol import ActiveTask, AgentReady, AgentReadyAck
 def agent_ready(tx: Tx, ref: SessionRef, ready: AgentReady, limits: Limits) -> AgentReadyAck:
     """Open the session for work: settle the leases, and say where the event history stands.
 
-    A lease that the agent names goes on. A lease that it does not name is left to run, because
-    its outcome may be on its way, unless the agent is a new process: then nobody works on it.
+    A lease that the agent names goes on. A lease that it does not name is left to run out,
+    because its outcome may be on its way, unless the agent is a new process: then nobody works
+    on it. What the agent has ended itself is not lost, though it may not know yet.
 
     Raises:
         NotReady: the session has ended.
@@ -24,10 +25,10 @@ def agent_ready(tx: Tx, ref: SessionRef, ready: AgentReady, limits: Limits) -> A
     held = tx.rows(views.select_tasks().where(leases.held_by(ref.agent_id)))
     if _is_new_process(before, ready):
         _end_orphans(tx, ref.agent_id, held, active)
-    leases.renew(tx, ref.agent_id, None, limits.lease_ms)
+    leases.renew(tx, ref.agent_id, ready.active, limits.lease_ms)
     tx.wake(leases.DISPATCH, events.topic(ref.agent_id))
     epoch = epoch_of(tx)
-    still = {(task["id"], task["attempt"]) for task in held}
+    still = leases.kept(tx, ref.agent_id, [task_id for task_id, _ in active])
     return AgentReadyAck(
         epoch=epoch,
         head_seq=events.head(tx, ref.agent_id),
@@ -44,7 +45,8 @@ def _is_new_process(before: Row, ready: AgentReady) -> bool:
 def _end_orphans(tx: Tx, agent_id: str, held: Sequence[Row], active: set[tuple[str, int]]) -> None:
     undelivered = events.undelivered_assignments(tx, agent_id)
     for task in held:
-        if (task["id"], task["attempt"]) not in active and task["id"] not in undelivered:
+        attempt = task["id"], task["attempt"]
+        if attempt not in active and attempt not in undelivered:
             attempts.orphan(tx, task)
 
 
@@ -54,5 +56,8 @@ def heartbeat(tx: Tx, ref: SessionRef, active: Sequence[ActiveTask] | None, limi
     Raises:
         NotReady: the session has ended.
     """
-    sessions.touch(tx, ref)
-    leases.renew(tx, ref.agent_id, active, limits.lease_ms)
+    session = sessions.touch(tx, ref)
+    if active is not None:
+        leases.renew(tx, ref.agent_id, active, limits.lease_ms)
+    else:
+        leases.renew_since(tx, ref.agent_id, session["connected_at"], limits.lease_ms)

@@ -1,7 +1,7 @@
 """Where an installation begins: its epoch, its first tenant, its first admin."""
 
 from nexus.domain.principal import Role
-from nexus.services import sessions
+from nexus.services import leases, sessions
 from nexus.store.ids import new_id
 from nexus.store.schema import clients, meta, tenants
 from nexus.store.tx import Tx
@@ -54,9 +54,13 @@ def put_admin(tx: Tx, tenant_id: str, client_id: str, secret_hash: str) -> None:
         )
 
 
-def start_alone(tx: Tx) -> None:
-    """Close what a single node's earlier life left open."""
+def start_alone(tx: Tx, lease_ms: int) -> None:
+    """Close what a single node's earlier life left open, and let its leases begin anew.
+
+    While Nexus was away nobody could renew one, so none ran out for want of an agent.
+    """
     sessions.close_all(tx, "Nexus was restarted")
+    leases.renew_all(tx, lease_ms)
 
 
 def epoch_of(tx: Tx) -> str:

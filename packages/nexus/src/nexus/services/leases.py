@@ -136,10 +136,39 @@ def visible(tx: Tx, agent_id: str, task_id: str) -> Row:
     return task
 
 
-def renew(tx: Tx, agent_id: str, active: Sequence[ActiveTask] | None, lease_ms: int) -> int:
-    """Prolong the leases that the agent says it works on, or all it holds when it does not say."""
-    condition = held_by(agent_id)
-    if active is not None:
-        named = [(task.task_id, task.attempt) for task in active]
-        condition &= sa.tuple_(tasks.c.id, tasks.c.attempt).in_(named)
-    return tx.change(tasks.update().where(condition).values(lease_expires_at=tx.now + lease_ms))
+def renew(tx: Tx, agent_id: str, active: Sequence[ActiveTask], lease_ms: int) -> int:
+    """Prolong the leases that the agent says it works on."""
+    named = [(task.task_id, task.attempt) for task in active]
+    return _prolong(tx, agent_id, sa.tuple_(tasks.c.id, tasks.c.attempt).in_(named), lease_ms)
+
+
+def renew_since(tx: Tx, agent_id: str, since: int, lease_ms: int) -> int:
+    """Prolong the leases granted since then: what an agent works on that does not say.
+
+    Those of an earlier connection may belong to a process that is gone.
+    """
+    return _prolong(tx, agent_id, tasks.c.claimed_at >= since, lease_ms)
+
+
+def renew_all(tx: Tx, lease_ms: int) -> int:
+    """Prolong every lease there is."""
+    held = tasks.c.status.in_(HELD_STATUSES)
+    return tx.change(tasks.update().where(held).values(lease_expires_at=tx.now + lease_ms))
+
+
+def _prolong(tx: Tx, agent_id: str, which: sa.ColumnElement[bool], lease_ms: int) -> int:
+    held = held_by(agent_id) & which
+    return tx.change(tasks.update().where(held).values(lease_expires_at=tx.now + lease_ms))
+
+
+def kept(tx: Tx, agent_id: str, task_ids: Sequence[str]) -> set[tuple[str, int]]:
+    """Return which attempts at these tasks the agent holds, or has itself brought to an end."""
+    statuses = HELD_STATUSES | {TaskStatus.DONE, TaskStatus.FAILED}
+    rows = tx.rows(
+        sa.select(tasks.c.id, tasks.c.attempt).where(
+            tasks.c.id.in_(task_ids),
+            tasks.c.holder_agent_id == agent_id,
+            tasks.c.status.in_(statuses),
+        )
+    )
+    return {(row["id"], row["attempt"]) for row in rows}

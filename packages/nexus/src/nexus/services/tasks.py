@@ -9,7 +9,7 @@ from pydantic import Field
 from nexus.domain.errors import Conflict, NotFound
 from nexus.domain.principal import Principal
 from nexus.domain.tasks import check_person_move
-from nexus.services import activity, attempts, leases, projects, sessions, views
+from nexus.services import activity, attempts, dispatch, events, leases, projects, sessions, views
 from nexus.services.command import Capabilities, Command, Edit, Line, Metadata, Ref, Text
 from nexus.store.ids import new_id
 from nexus.store.schema import group_members, tasks
@@ -23,6 +23,8 @@ from oblivion.protocol import (
     TaskSummary,
     TaskUpdate,
 )
+
+_AVAILABLE = 200
 
 Priority = Annotated[int, Field(strict=True, ge=1, le=4)]
 """1 urgent, 2 high, 3 normal, 4 low."""
@@ -80,6 +82,7 @@ def create(tx: Tx, caller: Principal, wish: CreateTask) -> Task:
     Raises:
         NotFound: no such project in the caller's tenant.
         Conflict: the project is archived.
+        Invalid: the task is too large to be sent to an agent.
     """
     project = projects.row(tx, caller.tenant_id, wish.project_id)
     if project["archived_at"] is not None:
@@ -100,6 +103,7 @@ def create(tx: Tx, caller: Principal, wish: CreateTask) -> Task:
         },
     )
     task = views.task_row(tx, task_id)
+    events.refuse_oversize(views.assignment(task))
     activity.record(tx, caller.tenant_id, "task_created", task=task, by=caller.client_id)
     tx.wake(leases.DISPATCH)
     return views.task(task)
@@ -111,17 +115,15 @@ def find(tx: Tx, caller: Principal, task_id: str, *, by_source: bool = True) -> 
     Raises:
         NotFound: there is none; another tenant's or another group's tasks count as none.
     """
-    names = tasks.c.id == task_id
-    if by_source:
-        names |= tasks.c.source_id == task_id
-    query = views.select_tasks().where(tasks.c.tenant_id == caller.tenant_id, names)
+    query = views.select_tasks().where(tasks.c.tenant_id == caller.tenant_id)
     if caller.agent_id is not None:
         query = query.where(tasks.c.group_id.in_(_groups_of(caller.agent_id)))
-    found = tx.rows(query.limit(2))
-    if not found:
+    found = tx.one(query.where(tasks.c.id == task_id))
+    if found is None and by_source:
+        found = tx.one(query.where(tasks.c.source_id == task_id).limit(1))
+    if found is None:
         raise NotFound(f"there is no task {task_id}")
-    own = [row for row in found if row["id"] == task_id]
-    return (own or list(found))[0]
+    return found
 
 
 def _groups_of(agent_id: str) -> sa.Select[Any]:
@@ -136,20 +138,11 @@ def show(tx: Tx, caller: Principal, task_id: str, *, by_source: bool = True) -> 
 def available(tx: Tx, agent_id: str) -> list[TaskSummary]:
     """Return what waits in the agent's groups and it could do, by priority, then age.
 
-    At most 200 tasks are looked at.
+    At most 200.
     """
-    able = sessions.capabilities(tx, agent_id)
-    rows = tx.rows(
-        views.select_tasks()
-        .where(tasks.c.status == TaskStatus.TODO, tasks.c.group_id.in_(_groups_of(agent_id)))
-        .order_by(tasks.c.priority, tasks.c.created_at, tasks.c.id)
-        .limit(200)
-    )
-    return [
-        views.summary(row)
-        for row in rows
-        if leases.is_open(row) and able.issuperset(row["required_capabilities"])
-    ]
+    mine = dispatch.waiting(tx).where(tasks.c.group_id.in_(_groups_of(agent_id)))
+    fitting = dispatch.only_fitting(tx, mine, [sessions.capabilities(tx, agent_id)])
+    return [views.summary(row) for row in tx.rows(fitting.limit(_AVAILABLE))]
 
 
 def claimed(tx: Tx, agent_id: str) -> list[TaskSummary]:
@@ -208,6 +201,7 @@ def edit(tx: Tx, caller: Principal, task_id: str, wish: EditTask) -> Task:
     if not changes:
         return views.task(task)
     after = attempts.move(tx, task, changes)
+    events.refuse_oversize(views.assignment(after))
     activity.record(
         tx,
         caller.tenant_id,

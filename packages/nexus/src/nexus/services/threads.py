@@ -63,6 +63,9 @@ def post(
     """Add a message to the thread, tell the holder, wake whom it mentions; return its ``ts``.
 
     A person's message sends a task that was blocked on a human back to IN_PROGRESS.
+
+    Raises:
+        Invalid: the text is too long to be sent to an agent.
     """
     ts = _next_ts(tx, task["id"])
     tx.insert(
@@ -79,10 +82,12 @@ def post(
             "created_at": tx.now,
         },
     )
+    update = _update(task, author, text, format_ts(ts))
+    events.refuse_oversize(update)
     _record(tx, task, author, text, kind)
     if author.is_human and task["status"] == TaskStatus.BLOCKED_ON_HUMAN:
         attempts.resume(tx, task)
-    _tell_holder(tx, task, author, text, format_ts(ts))
+    _tell_holder(tx, task, author, update)
     _wake_mentioned(tx, task, author, text)
     return format_ts(ts)
 
@@ -142,11 +147,8 @@ def _record(tx: Tx, task: Row, author: Author, text: str, kind: MessageKind) -> 
     )
 
 
-def _tell_holder(tx: Tx, task: Row, author: Author, text: str, ts: str) -> None:
-    holder = task["holder_agent_id"]
-    if task["status"] not in HELD_STATUSES or holder == author.id:
-        return
-    update = ContextUpdatePayload(
+def _update(task: Row, author: Author, text: str, ts: str) -> ContextUpdatePayload:
+    return ContextUpdatePayload(
         task_id=task["id"],
         message_ts=ts,
         author=author.name,
@@ -154,7 +156,12 @@ def _tell_holder(tx: Tx, task: Row, author: Author, text: str, ts: str) -> None:
         content=text,
         is_human=author.is_human,
     )
-    events.tell(tx, holder, EventType.CONTEXT_UPDATE, update, task_id=task["id"])
+
+
+def _tell_holder(tx: Tx, task: Row, author: Author, update: ContextUpdatePayload) -> None:
+    holder = task["holder_agent_id"]
+    if task["status"] in HELD_STATUSES and holder != author.id:
+        events.tell(tx, holder, EventType.CONTEXT_UPDATE, update, task_id=task["id"])
 
 
 def _wake_mentioned(tx: Tx, task: Row, author: Author, text: str) -> None:

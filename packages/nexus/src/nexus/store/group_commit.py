@@ -18,6 +18,7 @@ from nexus.store.tx import Tx
 
 R = TypeVar("R")
 LARGEST_GROUP = 128
+MOST_WAITING = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,8 @@ class GroupCommit:
         """
         if self._closed:
             raise Unavailable("Nexus is shutting down")
+        if self._jobs.qsize() >= MOST_WAITING:
+            raise Unavailable(f"{MOST_WAITING} commands wait for the database already")
         loop = asyncio.get_running_loop()
         job = _Job(service=service, future=loop.create_future(), loop=loop)
         self._jobs.put(job)

@@ -175,7 +175,8 @@ tasks = sa.Table(
     sa.Index("tasks_waiting", "status", "priority", "created_at"),
     sa.Index("tasks_by_holder", "holder_agent_id"),
     sa.Index("tasks_by_lease", "lease_expires_at"),
-    sa.Index("tasks_by_tenant", "tenant_id", "created_at"),
+    sa.Index("tasks_by_tenant", "tenant_id", "id"),
+    sa.Index("tasks_by_tenant_and_status", "tenant_id", "status"),
     sa.UniqueConstraint("tenant_id", "source", "source_id"),
 )
 """``attempt`` is the fence, raised by every grant; ``attempts_used`` counts against
@@ -209,6 +210,13 @@ agent_events = sa.Table(
     _at("created_at"),
     _at("acked_at", nullable=True),
     sa.Index("agent_events_acked", "acked_at"),
+    sa.Index(
+        "agent_events_pending",
+        "agent_id",
+        "seq",
+        sqlite_where=sa.text("acked_at IS NULL"),
+        postgresql_where=sa.text("acked_at IS NULL"),
+    ),
 )
 """What each agent is told, in order, until it has acknowledged it."""
 
@@ -229,6 +237,7 @@ activity = sa.Table(
     sa.Column("task_id", sa.String(64), nullable=True),
     sa.Column("data", JsonText, nullable=False),
     sa.Index("activity_by_tenant", "tenant_id", "id"),
+    sa.Index("activity_by_age", "at"),
     sqlite_autoincrement=True,
 )
 """What happened, for people: the feed of the Observer and of ``nexus tail``."""

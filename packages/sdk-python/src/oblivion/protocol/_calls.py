@@ -1,11 +1,15 @@
 """Where the calls of agents live, each beside the answer that acknowledges it."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from oblivion.protocol._base import Timestamp, WireModel
 from oblivion.protocol._vocabulary import AgentStatus, MessageKind, TaskStatus
+
+
+LARGEST = 2**63 - 1
+"""The largest number that travels as an attempt or a ``seq``."""
 
 
 class CallError(WireModel):
@@ -20,7 +24,7 @@ class ActiveTask(WireModel):
     """A lease that the agent believes it holds."""
 
     task_id: str
-    attempt: int = Field(ge=1)
+    attempt: int = Field(ge=1, le=LARGEST)
 
 
 class AgentReady(WireModel):
@@ -37,7 +41,7 @@ class AgentReady(WireModel):
     sdk: str | None = None
     active: list[ActiveTask] = Field(default_factory=list[ActiveTask])
     epoch: str | None = None
-    last_seq: int = Field(default=0, ge=0)
+    last_seq: int = Field(default=0, ge=0, le=LARGEST)
 
 
 class AgentReadyAck(WireModel):
@@ -92,7 +96,7 @@ class TaskUpdate(WireModel):
     """A move of a held task; ``TODO`` hands it back without using up the attempt."""
 
     task_id: str
-    attempt: int = Field(ge=1)
+    attempt: int = Field(ge=1, le=LARGEST)
     status: TaskStatus
     result: Any = None
     error: str | None = None
@@ -154,4 +158,4 @@ class ToolAccepted(WireModel):
 class EventAck(WireModel):
     """The events whose handling ended."""
 
-    seqs: list[int]
+    seqs: list[Annotated[int, Field(ge=1, le=LARGEST)]]

@@ -94,6 +94,7 @@ def _create_activity() -> None:
         sa.PrimaryKeyConstraint("id"),
         sqlite_autoincrement=True,
     )
+    op.create_index("activity_by_age", "activity", ["at"])
     op.create_index("activity_by_tenant", "activity", ["tenant_id", "id"])
 
 
@@ -153,6 +154,13 @@ def _create_agent_events() -> None:
         sa.UniqueConstraint("id"),
     )
     op.create_index("agent_events_acked", "agent_events", ["acked_at"])
+    op.create_index(
+        "agent_events_pending",
+        "agent_events",
+        ["agent_id", "seq"],
+        sqlite_where=sa.text("acked_at IS NULL"),
+        postgresql_where=sa.text("acked_at IS NULL"),
+    )
 
 
 def _create_clients() -> None:
@@ -274,7 +282,8 @@ def _create_tasks() -> None:
     )
     op.create_index("tasks_by_holder", "tasks", ["holder_agent_id"])
     op.create_index("tasks_by_lease", "tasks", ["lease_expires_at"])
-    op.create_index("tasks_by_tenant", "tasks", ["tenant_id", "created_at"])
+    op.create_index("tasks_by_tenant", "tasks", ["tenant_id", "id"])
+    op.create_index("tasks_by_tenant_and_status", "tasks", ["tenant_id", "status"])
     op.create_index("tasks_waiting", "tasks", ["status", "priority", "created_at"])
 
 
