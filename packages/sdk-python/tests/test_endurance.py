@@ -46,8 +46,8 @@ async def test_a_thousand_tasks_leave_nothing_behind(
         return {"done": payload.task_id}
 
     @client.on_context_update
-    def hear(payload: oblivion.ContextUpdatePayload) -> None:
-        """Hear it, on a thread."""
+    async def hear(payload: oblivion.ContextUpdatePayload) -> None:
+        """Hear it. Not on a thread: coverage remembers every thread there ever was."""
 
     await client.connect()
     agent = client._parts().agent

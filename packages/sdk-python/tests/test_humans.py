@@ -90,15 +90,11 @@ async def test_messages_that_cross_the_question_are_told_apart_by_their_place(
 ) -> None:
     client = make_client()
     heard = asking(client)
-    sending: list[asyncio.Future[Any]] = []
 
-    async def cross() -> None:
+    async def posted(_call: Call) -> dict[str, str]:
         await nexus.send("context_update", says("said before", "99.000001"))
         await nexus.send("context_update", says("the answer", "100.000002"))
         await nexus.send("context_update", says("said after", "100.000003"))
-
-    def posted(_call: Call) -> Any:
-        sending.append(asyncio.ensure_future(cross()))
         return {"messageTs": "100.000001"}
 
     nexus.answers["post_message"] = posted
@@ -108,6 +104,62 @@ async def test_messages_that_cross_the_question_are_told_apart_by_their_place(
     assert nexus.of("task_update")[1].payload["result"] == "the answer"
     await nexus.acknowledged(2, 3, 4)
     assert heard == ["said before", "said after"]
+
+
+async def test_what_crosses_a_question_that_fails_is_heard_all_the_same(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    client = make_client()
+    heard = asking(client)
+
+    async def muted(_call: Call) -> dict[str, object]:
+        await nexus.send("context_update", says("hello?", "100.000002"))
+        return refused("forbidden")
+
+    nexus.answers["post_message"] = muted
+    await client.connect()
+    await nexus.assign("t")
+    await nexus.acknowledged(2)
+    assert heard == ["hello?"]
+
+
+@pytest.mark.parametrize("place", ["", "later", "NaN"])
+async def test_a_message_without_a_place_counts_when_it_comes_after_the_question(
+    nexus: ScriptedNexus, make_client: MakeClient, place: str
+) -> None:
+    client = make_client()
+    asking(client)
+    await client.connect()
+    await nexus.assign("t")
+    await nexus.next("post_message")
+    await client.send_heartbeat()
+    await nexus.send("context_update", says("main", place))
+    await nexus.until(lambda: len(nexus.of("task_update")) == 2)
+    assert nexus.of("task_update")[1].payload["result"] == "main"
+
+
+async def test_the_end_of_the_session_ends_the_waiting(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    client = make_client()
+    errors: list[BaseException] = []
+
+    @client.on_task_assigned
+    async def handle(payload: TaskAssignedPayload) -> None:
+        try:
+            await client.ask_human(payload.task_id, "what?")
+        except oblivion.OblivionError as error:
+            errors.append(error)
+            raise
+
+    await client.connect()
+    await nexus.assign("t")
+    await nexus.next("post_message")
+    await client.send_heartbeat()
+    await nexus.hint("superseded", {"sessionId": "newer"})
+    with pytest.raises(oblivion.SessionSuperseded):
+        await client.wait()
+    assert [type(error) for error in errors] == [oblivion.SessionSuperseded]
 
 
 async def test_two_questions_get_two_answers_in_turn(

@@ -95,7 +95,7 @@ except KeyboardInterrupt:
 
 async def test_ctrl_c_in_the_quickstart_ends_it_quickly_and_quietly(nexus: ScriptedNexus) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-X", "dev", "-c", QUICKSTART, nexus.url, stdout=PIPE, stderr=PIPE
+        sys.executable, "-W", "always", "-c", QUICKSTART, nexus.url, stdout=PIPE, stderr=PIPE
     )
     await nexus.next("agent_ready", patience=30)
     await nexus.assign("t")

@@ -365,6 +365,19 @@ async def test_heartbeats_go_out_at_the_interval_that_nexus_named(
         await nexus.next("heartbeat")
 
 
+async def test_a_heartbeat_by_hand_ends_with_the_session(
+    nexus: ScriptedNexus, make_client: MakeClient, clock: HandClock
+) -> None:
+    client = make_client(clock=clock)
+    await client.connect()
+    await nexus.cut()
+    await clock.timer(low=5, high=6)
+    beating = asyncio.ensure_future(client.send_heartbeat())
+    await client.disconnect()
+    with pytest.raises(oblivion.NotConnectedError, match="session has ended"):
+        await beating
+
+
 async def test_a_heartbeat_by_hand_waits_for_the_connection(
     nexus: ScriptedNexus, make_client: MakeClient, clock: HandClock
 ) -> None:

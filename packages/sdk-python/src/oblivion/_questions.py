@@ -1,10 +1,12 @@
 """Where agents wait for people: a question is posted, the next human message answers it."""
 
 import asyncio
+import copy
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
+from itertools import chain
 from typing import TypeAlias
 
 from oblivion._calls import Calls
@@ -54,15 +56,13 @@ class Questions:
     def lose(self, task_id: str, reason: str) -> None:
         """End the questions of a task that this agent no longer holds."""
         for question in self._open.get(task_id, []):
-            if not question.answer.done():
-                question.answer.set_exception(
-                    LeaseLost(f"the task {task_id!r} was lost: {reason}", code="lease_lost")
-                )
+            message = f"the task {task_id!r} was lost: {reason}"
+            question.fail(LeaseLost(message, code="lease_lost"))
 
     def fail(self, error: OblivionError) -> None:
         """End all questions with the session."""
-        for task_id in list(self._open):
-            self.lose(task_id, str(error))
+        for question in chain.from_iterable(self._open.values()):
+            question.fail(copy.copy(error))
 
     async def ask(
         self, task_id: str, text: str, timeout: float | None
@@ -152,6 +152,11 @@ class _Question:
                 break
         return others
 
+    def fail(self, error: OblivionError) -> None:
+        """End the waiting, unless the answer is there."""
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
     def unused(self) -> list[Message]:
         """Return what was taken and never reached who asked."""
         answered = self.answer.done() and not self.answer.cancelled()
@@ -166,7 +171,6 @@ _EARLIER, _UNKNOWN, _LATER = -1, 0, 1
 def _order(one: str, other: str) -> int:
     """Compare two places in a thread, written as Slack does: seconds, a dot, microseconds."""
     try:
-        left, right = Decimal(one), Decimal(other)
+        return _LATER if Decimal(one) > Decimal(other) else _EARLIER
     except InvalidOperation:
         return _UNKNOWN
-    return _LATER if left > right else _EARLIER
