@@ -14,6 +14,7 @@ from live_nexus import AGENT_SECRET, Admin, live_nexus, nexus_process
 from nexus.store.clock import wall_clock
 from oblivion import (
     AuthenticationFailed,
+    ConnectionLost,
     ContextUpdatePayload,
     Limits,
     OblivionClient,
@@ -227,3 +228,51 @@ def _count_work(
     async def work(payload: TaskAssignedPayload) -> None:
         runs[payload.task_id] += 1
         by_agent[name] += 1
+
+
+async def test_a_client_that_connects_again_gets_back_what_it_left(tmp_path: Path) -> None:
+    attempts: list[int] = []
+    started = asyncio.Event()
+    async with live_nexus(tmp_path / "data") as nexus, asyncio.timeout(DEADLINE_S):
+        await nexus.admin.team()
+        await nexus.admin.agent("my-agent")
+        client = agent_of(nexus.url, auto_reconnect=False)
+
+        @client.on_task_assigned
+        async def work(payload: TaskAssignedPayload) -> None:
+            attempts.append(payload.attempt)
+            started.set()
+            if payload.attempt == 1:
+                await asyncio.Event().wait()
+
+        await client.connect()
+        task = await nexus.admin.task()
+        await started.wait()
+        await nexus.admin.post("/observer/agents/my-agent/disconnect")
+        with pytest.raises(ConnectionLost):
+            await client.wait()
+        async with client:
+            await nexus.admin.until(task["id"], "DONE")
+    assert attempts == [1, 2]
+
+
+async def test_an_unprintable_error_ends_the_attempt_and_frees_the_slot(tmp_path: Path) -> None:
+    async with live_nexus(tmp_path / "data") as nexus, asyncio.timeout(DEADLINE_S):
+        await nexus.admin.team()
+        await nexus.admin.agent("my-agent")
+        client = agent_of(nexus.url)
+
+        @client.on_task_assigned
+        async def work(payload: TaskAssignedPayload) -> object:
+            if payload.title == "raise":
+                raise ValueError("NUL \x00 in it")
+            return {"text": "NUL \x00"} if payload.title == "return" else "fine"
+
+        async with client:
+            raised = await nexus.admin.task("raise", maxAttempts=1)
+            returned = await nexus.admin.task("return", maxAttempts=1)
+            fine = await nexus.admin.task("fine")
+            assert "NUL" in (await nexus.admin.until(raised["id"], "FAILED"))["error"]
+            failed = await nexus.admin.until(returned["id"], "FAILED")
+            assert "could not be delivered" in failed["error"]
+            await nexus.admin.until(fine["id"], "DONE")

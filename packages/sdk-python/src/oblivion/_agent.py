@@ -1,5 +1,6 @@
 """Where the working parts of a connected agent are put together, and started and stopped as one."""
 
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -48,9 +49,8 @@ _log = get_log("agent")
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What a client stays over all its sessions: one instance, one memory of events."""
+    """What a client stays over all its sessions: its SDK, and its memory of events."""
 
-    instance_id: str
     sdk: str
     inbox: Inbox
 
@@ -65,6 +65,8 @@ class Agent:
         task_handler = handlers.get(EventType.TASK_ASSIGNED)
         self._settings = settings
         self._identity = identity
+        # Of this session alone: what an earlier one held, its handlers were cancelled for.
+        self._instance_id = str(uuid.uuid4())
         self._inbox = identity.inbox
         self._clock = clock
         self._takes_tasks = task_handler is not None
@@ -96,7 +98,7 @@ class Agent:
             acks=True,
             max_concurrency=settings.max_concurrency,
             accepts_tasks=self._takes_tasks,
-            instance_id=self._identity.instance_id,
+            instance_id=self._instance_id,
             sdk=self._identity.sdk,
             active=self.desk.held.active(),
             epoch=inbox.epoch or None,

@@ -1,7 +1,6 @@
 """Where the public face lives: :class:`OblivionClient`."""
 
 import asyncio
-import uuid
 from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import suppress
 from importlib import import_module, metadata
@@ -87,7 +86,7 @@ class OblivionClient(HandlerDecorators, Operations):
             limits=limits if limits is not None else Limits(),
         )
         self._clock: Clock = clock if clock is not None else SystemClock()
-        self._identity = Identity(instance_id=str(uuid.uuid4()), sdk=_sdk(), inbox=Inbox())
+        self._identity = Identity(sdk=_sdk(), inbox=Inbox())
         self._current: Parts | None = None
         self._opening: asyncio.Task[None] | None = None
         self._running: asyncio.Task[None] | None = None

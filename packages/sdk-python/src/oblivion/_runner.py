@@ -191,6 +191,8 @@ class Runner:
             log.info("report_too_late", status=outcome.status)
         except OblivionError as error:
             log.warning("report_failed", status=outcome.status, reason=str(error))
+            # Named in no heartbeat any more, the lease runs out and the task is tried again.
+            self._desk.held.drop(hold.task_id, hold.attempt)
         else:
             log.info("task_ended", status=outcome.status, error=outcome.error)
 
@@ -216,5 +218,5 @@ def _success(result: object) -> Outcome:
 def _failure(error: BaseException) -> Outcome:
     """Say what went wrong the way Python does: the type, then the message."""
     said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    readable = said.encode(errors="replace").decode()
+    readable = said.encode(errors="replace").decode().replace("\x00", "\\x00")
     return Outcome(status=TaskStatus.FAILED, error=readable[:_ERROR_LENGTH])

@@ -7,7 +7,6 @@ from pydantic import Field
 from oblivion.protocol._base import Timestamp, WireModel
 from oblivion.protocol._vocabulary import AgentStatus, MessageKind, TaskStatus
 
-
 LARGEST = 2**63 - 1
 """The largest number that travels as an attempt or a ``seq``."""
 
