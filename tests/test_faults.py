@@ -276,3 +276,24 @@ async def test_an_unprintable_error_ends_the_attempt_and_frees_the_slot(tmp_path
             failed = await nexus.admin.until(returned["id"], "FAILED")
             assert "could not be delivered" in failed["error"]
             await nexus.admin.until(fine["id"], "DONE")
+
+
+async def test_a_question_that_its_asker_gave_up_leaves_the_task_unblocked(tmp_path: Path) -> None:
+    go_on = asyncio.Event()
+    async with live_nexus(tmp_path / "data") as nexus, asyncio.timeout(DEADLINE_S):
+        await nexus.admin.team()
+        await nexus.admin.agent("my-agent")
+        client = agent_of(nexus.url)
+
+        @client.on_task_assigned
+        async def work(payload: TaskAssignedPayload) -> None:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.ask_human(payload.task_id, "Well?"), 0.3)
+            await go_on.wait()
+
+        async with client:
+            task = await nexus.admin.task()
+            await nexus.admin.until(task["id"], "BLOCKED_ON_HUMAN")
+            await nexus.admin.until(task["id"], "IN_PROGRESS")
+            go_on.set()
+            await nexus.admin.until(task["id"], "DONE")

@@ -12,6 +12,7 @@ from typing import TypeAlias
 from oblivion._calls import Calls
 from oblivion._clock import Clock, within
 from oblivion._desk import Desk, build
+from oblivion._held import Hold
 from oblivion._inbox import Receipt
 from oblivion._logging import get_log
 from oblivion.errors import HumanTimeout, LeaseLost, OblivionError
@@ -45,6 +46,7 @@ class Questions:
         self._clock = clock
         self._pass_on = pass_on
         self._open: dict[str, list[_Question]] = {}
+        self._unblocking: set[asyncio.Task[None]] = set()
 
     def take(self, message: ContextUpdatePayload, receipt: Receipt) -> bool:
         """Give a message to the question it answers or may answer; False if there is none."""
@@ -84,12 +86,22 @@ class Questions:
             return await self._answer(question, task_id, text, timeout)
         except LeaseLost:
             raise
+        except asyncio.CancelledError:
+            # Who asked gave up, perhaps with a timeout of its own, and cannot wait for this.
+            unblocking = asyncio.create_task(self._go_on(hold), name="oblivion-unblock")
+            self._unblocking.add(unblocking)
+            unblocking.add_done_callback(self._unblocking.discard)
+            raise
         except Exception:
-            with suppress(OblivionError):
-                await self._desk.write(hold, TaskStatus.IN_PROGRESS)
+            await self._go_on(hold)
             raise
         finally:
             self._close(task_id, question)
+
+    async def _go_on(self, hold: Hold) -> None:
+        """Unblock a task whose question nobody waits for any more."""
+        with suppress(OblivionError):
+            await self._desk.write(hold, TaskStatus.IN_PROGRESS)
 
     async def _answer(
         self, question: "_Question", task_id: str, text: str, timeout: float | None

@@ -165,9 +165,12 @@ class Session:
         while link.alive:
             await sleep(self._clock, interval)
             try:
-                await link.ask(EventType.HEARTBEAT, self._agent.heartbeat())
+                said = await link.ask(EventType.HEARTBEAT, self._agent.heartbeat())
             except OblivionError:
                 return
+            refusal = refused_call(said)
+            if refusal is not None and not refusal.retryable:
+                link.drop(f"the heartbeat was refused: {refusal}")
 
     async def _lose(self, link: Link, reason: str) -> None:
         self._gone(link)
