@@ -297,3 +297,24 @@ async def test_a_question_that_its_asker_gave_up_leaves_the_task_unblocked(tmp_p
             await nexus.admin.until(task["id"], "IN_PROGRESS")
             go_on.set()
             await nexus.admin.until(task["id"], "DONE")
+
+
+async def test_a_task_left_blocked_is_taken_up_again_when_a_person_answers(tmp_path: Path) -> None:
+    async with live_nexus(tmp_path / "data") as nexus, asyncio.timeout(DEADLINE_S):
+        await nexus.admin.team()
+        await nexus.admin.agent("my-agent")
+        client = agent_of(nexus.url)
+
+        @client.on_task_assigned
+        async def work(payload: TaskAssignedPayload) -> str | None:
+            said = await client.get_thread(payload.task_id)
+            if said:
+                return said[-1].text
+            await client.block_task(payload.task_id)
+            return None
+
+        async with client:
+            task = await nexus.admin.task(maxAttempts=1)
+            await nexus.admin.until(task["id"], "BLOCKED_ON_HUMAN")
+            await nexus.admin.say(task["id"], "Go on")
+            assert (await nexus.admin.until(task["id"], "DONE"))["result"] == "Go on"

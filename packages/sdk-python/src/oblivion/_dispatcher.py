@@ -162,8 +162,11 @@ class Dispatcher:
 
     def _context_update(self, _link: Link, message: ContextUpdatePayload, receipt: Receipt) -> None:
         _log.debug(EventType.CONTEXT_UPDATE, task_id=message.task_id, author=message.author)
-        if not self._to.questions.take(message, receipt):
-            self.to_handler((message, receipt))
+        if self._to.questions.take(message, receipt):
+            return
+        if message.is_human and not self._to.audience.listens(EventType.CONTEXT_UPDATE):
+            self._to.runner.answered(message.task_id)
+        self.to_handler((message, receipt))
 
     def _wake_up(self, _link: Link, call: WakeUpPayload, receipt: Receipt) -> None:
         _log.info(EventType.WAKE_UP, task_id=call.task_id, reason=call.reason)

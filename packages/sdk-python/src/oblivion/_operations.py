@@ -107,7 +107,9 @@ class Operations:
         """Mark a held task as waiting for a person; the agent keeps it.
 
         When a person writes into its thread, Nexus moves it on, and ``on_context_update`` may
-        end it with ``complete_task``. To wait for the answer in place, use :meth:`ask_human`.
+        end it with ``complete_task``. Without that handler the task is handed back, so that its
+        handler is called again and finds the answer in the thread. To wait for the answer in
+        place, use :meth:`ask_human`.
 
         Raises:
             LeaseLost: the task is not, or no longer, this agent's.

@@ -67,6 +67,7 @@ class Runner:
         self._on_change = on_change
         self._runs: set[Run] = set()
         self._waiting: deque[Run] = deque()
+        self._parked: dict[str, Run] = {}
         self._stopping = False
 
     @property
@@ -94,6 +95,16 @@ class Runner:
         else:
             self._waiting.append(run)
             self._fill(self._handler)
+
+    def answered(self, task_id: str) -> None:
+        """Hand back a task that its handler left blocked, now that a person has answered.
+
+        The handler is then called again, and finds the answer in the thread.
+        """
+        run = self._parked.pop(task_id, None)
+        if run is not None and self._holds(run):
+            run.hold.moved = False
+            self._start(run, self._hand_back(run))
 
     def cancel(self, task_id: str, attempt: int, reason: str) -> None:
         """Cancel the handler of one attempt, and only that; its outcome is not reported."""
@@ -151,6 +162,16 @@ class Runner:
         run.handled = True
         if outcome is not None:
             await self._report(run, outcome)
+        self._park(run)
+
+    def _park(self, run: Run) -> None:
+        """Remember a task that is still held without a handler: the author has blocked it."""
+        self._parked = {name: one for name, one in self._parked.items() if self._holds(one)}
+        if run.hold.moved and self._holds(run):
+            self._parked[run.payload.task_id] = run
+
+    def _holds(self, run: Run) -> bool:
+        return self._desk.held.get(run.hold.task_id) is run.hold
 
     async def _hand_back(self, run: Run) -> None:
         run.handled = True
@@ -183,7 +204,7 @@ class Runner:
 
     async def _report(self, run: Run, outcome: Outcome) -> None:
         hold, log = run.hold, _log.bind(task_id=run.payload.task_id)
-        if hold.moved or self._desk.held.get(hold.task_id) is not hold:
+        if hold.moved or not self._holds(run):
             return
         try:
             await self._write(hold, outcome)
