@@ -1,5 +1,6 @@
 """A database that is locked for a while: commands are refused, and all goes on after."""
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
@@ -17,7 +18,8 @@ async def test_a_locked_database_is_told_to_callers_and_outlived(tmp_path: Path)
         token = await token_for(nexus.url, "a", AGENT_SECRET)
         async with socket_agent(nexus.url, token) as agent:
             await agent.ready()
-            with sqlite3.connect(tmp_path / "data" / "nexus.db", isolation_level=None) as other:
+            file = tmp_path / "data" / "nexus.db"
+            with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as other:
                 other.execute("BEGIN IMMEDIATE")
                 refused = await nexus.admin.http.post(
                     "/observer/tasks", json={"projectId": "team", "title": "T"}

@@ -1,6 +1,7 @@
 """The one door to the store: whole or not at all, durable before answered."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -63,13 +64,13 @@ async def test_of_commands_that_commit_together_a_refused_one_leaves_no_trace(do
 
 async def test_what_was_answered_is_on_disk_for_another_connection(door: Door) -> None:
     await door.store.write(put, "kept")
-    with sqlite3.connect(door.path) as other:
+    with contextlib.closing(sqlite3.connect(door.path)) as other:
         assert other.execute("select value from meta").fetchall() == [("kept",)]
 
 
 async def test_a_locked_database_refuses_the_write_and_recovers_by_itself(door: Door) -> None:
     await door.store.write(lambda tx: tx.connection.exec_driver_sql("PRAGMA busy_timeout=50"))
-    with sqlite3.connect(door.path, isolation_level=None) as other:
+    with contextlib.closing(sqlite3.connect(door.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable, match="locked"):
             await door.store.write(put, "refused")
