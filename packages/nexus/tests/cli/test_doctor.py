@@ -1,5 +1,6 @@
 """What the doctor finds, and what it says to do."""
 
+import contextlib
 import socket
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -134,7 +135,7 @@ def free_url() -> str:
 
 
 def database(folder: Path, version: str) -> str:
-    with sqlite3.connect(folder / "nexus.db") as made:
+    with contextlib.closing(sqlite3.connect(folder / "nexus.db")) as made, made:
         made.execute("CREATE TABLE alembic_version (version_num VARCHAR(32))")
         made.execute("INSERT INTO alembic_version VALUES (?)", (version,))
     made.close()

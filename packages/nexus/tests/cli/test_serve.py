@@ -1,5 +1,6 @@
 """Starting and stopping a server from the command line, and what can be in the way."""
 
+import contextlib
 import socket
 import sqlite3
 import stat
@@ -113,6 +114,6 @@ def test_migrate_makes_the_schema_and_then_finds_nothing_to_do(tmp_path: Path) -
 def make_newer(folder: Path) -> None:
     """Make a database that a later version wrote."""
     assert CommandLine()("migrate", "--data-dir", str(folder)).code == 0
-    with sqlite3.connect(folder / "nexus.db") as database:
+    with contextlib.closing(sqlite3.connect(folder / "nexus.db")) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     database.close()
