@@ -59,6 +59,10 @@ class DemoProcess:
             self._family = psutil.Process(self._process.pid).children(recursive=True)
         return self._family
 
+    def actors(self) -> list[psutil.Process]:
+        """Return the processes that the demo itself started: Nexus and the agents."""
+        return psutil.Process(self._process.pid).children()
+
     def leftovers(self) -> list[str]:
         """Return the folders that the demo made and did not remove."""
         return [path.name for path in self.folder.glob("nexus-demo-*")]
