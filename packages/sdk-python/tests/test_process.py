@@ -81,6 +81,7 @@ async def main():
 
     @client.on_context_update
     async def hear(payload):
+        print("heard", flush=True)
         await asyncio.sleep(600)
 
     await client.connect()
@@ -101,6 +102,8 @@ async def test_ctrl_c_in_the_quickstart_ends_it_quickly_and_quietly(nexus: Scrip
     await nexus.assign("t")
     await nexus.next("status_update")
     await nexus.send("context_update", {"taskId": "t", "content": "hello"})
+    assert process.stdout is not None
+    assert await asyncio.wait_for(process.stdout.readline(), 10) == b"heard\n"
     process.send_signal(signal.SIGINT)
     out, err = await asyncio.wait_for(process.communicate(), 10)
     assert (process.returncode, out, err) == (0, b"shutting down\n", b"")
