@@ -53,11 +53,9 @@ class Connection:
         refuse_nul(data)
         envelope = _parse(Envelope, data)
         payload = _parse(call.payload, envelope.payload)
-        return await self._carry_out(type_, call, envelope, payload)
+        return await self._carry_out(call, envelope, payload)
 
-    async def _carry_out(
-        self, type_: str, call: Call, envelope: Envelope, payload: WireModel
-    ) -> Answer:
+    async def _carry_out(self, call: Call, envelope: Envelope, payload: WireModel) -> Answer:
         if isinstance(payload, AgentReady) and payload.protocol != PROTOCOL_VERSION:
             return _refused(
                 ErrorCode.PROTOCOL_UNSUPPORTED,

@@ -22,9 +22,8 @@ def agent_ready(tx: Tx, ref: SessionRef, ready: AgentReady, limits: Limits) -> A
     """
     before = sessions.announce(tx, ref, ready)
     active = {(task.task_id, task.attempt) for task in ready.active}
-    held = tx.rows(views.select_tasks().where(leases.held_by(ref.agent_id)))
     if _is_new_process(before, ready):
-        _end_orphans(tx, ref.agent_id, held, active)
+        _end_orphans(tx, ref.agent_id, active)
     leases.renew(tx, ref.agent_id, ready.active, limits.lease_ms)
     tx.wake(leases.DISPATCH, events.topic(ref.agent_id))
     epoch = epoch_of(tx)
@@ -42,9 +41,9 @@ def _is_new_process(before: Row, ready: AgentReady) -> bool:
     return known is not None and ready.instance_id is not None and known != ready.instance_id
 
 
-def _end_orphans(tx: Tx, agent_id: str, held: Sequence[Row], active: set[tuple[str, int]]) -> None:
+def _end_orphans(tx: Tx, agent_id: str, active: set[tuple[str, int]]) -> None:
     undelivered = events.undelivered_assignments(tx, agent_id)
-    for task in held:
+    for task in tx.rows(views.select_tasks().where(leases.held_by(agent_id))):
         attempt = task["id"], task["attempt"]
         if attempt not in active and attempt not in undelivered:
             attempts.orphan(tx, task)

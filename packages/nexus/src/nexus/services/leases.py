@@ -1,6 +1,7 @@
 """Where leases live: granted, claimed, renewed; ended they are in ``attempts``."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -123,14 +124,19 @@ def _won(task: Row) -> ClaimResult:
     )
 
 
+def groups_of(agent_id: str) -> sa.Select[Any]:
+    """Return the query for the ids of the groups that an agent is a member of."""
+    return sa.select(group_members.c.group_id).where(group_members.c.agent_id == agent_id)
+
+
 def visible(tx: Tx, agent_id: str, task_id: str) -> Row:
     """Return a task of the agent's groups.
 
     Raises:
         NotFound: there is none.
     """
-    mine = sa.select(group_members.c.group_id).where(group_members.c.agent_id == agent_id)
-    task = tx.one(views.select_tasks().where(tasks.c.id == task_id, tasks.c.group_id.in_(mine)))
+    mine = tasks.c.group_id.in_(groups_of(agent_id))
+    task = tx.one(views.select_tasks().where(tasks.c.id == task_id, mine))
     if task is None:
         raise NotFound(f"there is no task {task_id} in this agent's groups")
     return task
@@ -139,7 +145,8 @@ def visible(tx: Tx, agent_id: str, task_id: str) -> Row:
 def renew(tx: Tx, agent_id: str, active: Sequence[ActiveTask], lease_ms: int) -> int:
     """Prolong the leases that the agent says it works on."""
     named = [(task.task_id, task.attempt) for task in active]
-    return _prolong(tx, agent_id, sa.tuple_(tasks.c.id, tasks.c.attempt).in_(named), lease_ms)
+    which = sa.tuple_(tasks.c.id, tasks.c.attempt).in_(named)
+    return _prolong(tx, held_by(agent_id) & which, lease_ms)
 
 
 def renew_since(tx: Tx, agent_id: str, since: int, lease_ms: int) -> int:
@@ -147,17 +154,15 @@ def renew_since(tx: Tx, agent_id: str, since: int, lease_ms: int) -> int:
 
     Those of an earlier connection may belong to a process that is gone.
     """
-    return _prolong(tx, agent_id, tasks.c.claimed_at >= since, lease_ms)
+    return _prolong(tx, held_by(agent_id) & (tasks.c.claimed_at >= since), lease_ms)
 
 
 def renew_all(tx: Tx, lease_ms: int) -> int:
     """Prolong every lease there is."""
-    held = tasks.c.status.in_(HELD_STATUSES)
-    return tx.change(tasks.update().where(held).values(lease_expires_at=tx.now + lease_ms))
+    return _prolong(tx, tasks.c.status.in_(HELD_STATUSES), lease_ms)
 
 
-def _prolong(tx: Tx, agent_id: str, which: sa.ColumnElement[bool], lease_ms: int) -> int:
-    held = held_by(agent_id) & which
+def _prolong(tx: Tx, held: sa.ColumnElement[bool], lease_ms: int) -> int:
     return tx.change(tasks.update().where(held).values(lease_expires_at=tx.now + lease_ms))
 
 

@@ -12,7 +12,7 @@ from nexus.domain.tasks import check_person_move
 from nexus.services import activity, attempts, dispatch, events, leases, projects, sessions, views
 from nexus.services.command import Capabilities, Command, Edit, Line, Metadata, Ref, Text
 from nexus.store.ids import new_id
-from nexus.store.schema import group_members, tasks
+from nexus.store.schema import tasks
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import (
     FINAL_STATUSES,
@@ -117,17 +117,13 @@ def find(tx: Tx, caller: Principal, task_id: str, *, by_source: bool = True) -> 
     """
     query = views.select_tasks().where(tasks.c.tenant_id == caller.tenant_id)
     if caller.agent_id is not None:
-        query = query.where(tasks.c.group_id.in_(_groups_of(caller.agent_id)))
+        query = query.where(tasks.c.group_id.in_(leases.groups_of(caller.agent_id)))
     found = tx.one(query.where(tasks.c.id == task_id))
     if found is None and by_source:
         found = tx.one(query.where(tasks.c.source_id == task_id).limit(1))
     if found is None:
         raise NotFound(f"there is no task {task_id}")
     return found
-
-
-def _groups_of(agent_id: str) -> sa.Select[Any]:
-    return sa.select(group_members.c.group_id).where(group_members.c.agent_id == agent_id)
 
 
 def show(tx: Tx, caller: Principal, task_id: str, *, by_source: bool = True) -> Task:
@@ -140,7 +136,7 @@ def available(tx: Tx, agent_id: str) -> list[TaskSummary]:
 
     At most 200.
     """
-    mine = dispatch.waiting(tx).where(tasks.c.group_id.in_(_groups_of(agent_id)))
+    mine = dispatch.waiting(tx).where(tasks.c.group_id.in_(leases.groups_of(agent_id)))
     fitting = dispatch.only_fitting(tx, mine, [sessions.capabilities(tx, agent_id)])
     return [views.summary(row) for row in tx.rows(fitting.limit(_AVAILABLE))]
 
