@@ -1,0 +1,47 @@
+"""Where a test may kill Nexus: named points between accept, commit, emit, acknowledge and record.
+
+``NEXUS_FAILPOINT=commit.after:3`` ends the process, as a power cut would, the third time it comes
+to ``commit.after``. Without the variable a point costs one comparison.
+"""
+
+import os
+from itertools import count
+
+NAMES = (
+    "accept",  # a command came in, nothing is done yet
+    "commit.before",  # its effects are written, not yet committed
+    "commit.after",  # they are on disk, nobody was told
+    "answer",  # the caller is about to be told
+    "emit.before",  # an event was read, not yet sent
+    "emit.after",  # it was handed to the connection
+    "ack.before",  # its acknowledgement came in, not yet stored
+    "ack.after",  # the acknowledgement is on disk
+)
+"""Every point, in the order that a task passes them."""
+
+VARIABLE = "NEXUS_FAILPOINT"
+EXIT_STATUS = 86
+"""The exit status of a process that ended at a failpoint, and of no other."""
+
+
+class FailpointError(Exception):
+    """The variable names no point."""
+
+
+def _armed(value: str) -> tuple[str, int]:
+    name, _, times = value.partition(":")
+    if name not in NAMES or not (times or "1").isdecimal():
+        raise FailpointError(
+            f"{VARIABLE}={value}: want NAME or NAME:TIMES, NAME one of {', '.join(NAMES)}"
+        )
+    return name, int(times or 1)
+
+
+_name, _times = _armed(os.environ[VARIABLE]) if VARIABLE in os.environ else (None, 0)
+_passes = count(1)
+
+
+def reach(name: str) -> None:
+    """End the process here, now and without clean-up, if this point is armed and its turn came."""
+    if _name is not None and name == _name and next(_passes) >= _times:
+        os._exit(EXIT_STATUS)
