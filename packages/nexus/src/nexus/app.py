@@ -69,7 +69,7 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
             app = _mount(platform, delivery)
             yield Nexus(app=app, delivery=delivery, platform=platform, new_admin=new_admin)
     finally:
-        store.close()
+        await store.close()
         database.close()
 
 

@@ -5,6 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from live_nexus import AGENT_SECRET, live_nexus
+from nexus.store.unit_of_work import SqliteUnitOfWork
 from socket_agent import socket_agent, token_for
 
 
@@ -12,9 +13,9 @@ async def test_a_locked_database_is_told_to_callers_and_outlived(tmp_path: Path)
     async with live_nexus(tmp_path / "data") as nexus:
         await nexus.admin.team()
         await nexus.admin.agent("a")
-        await nexus.serving.nexus.platform.store.write(
-            lambda tx: tx.connection.exec_driver_sql("PRAGMA busy_timeout=50")
-        )
+        store = nexus.serving.nexus.platform.store
+        assert isinstance(store, SqliteUnitOfWork)
+        store.lock_patience_ms = 50
         token = await token_for(nexus.url, "a", AGENT_SECRET)
         async with socket_agent(nexus.url, token) as agent:
             await agent.ready()

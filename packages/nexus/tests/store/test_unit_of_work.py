@@ -37,7 +37,7 @@ class Door:
 async def door(tmp_path: Path) -> AsyncIterator[Door]:
     door = Door(tmp_path / "nexus.db")
     yield door
-    door.store.close()
+    await door.store.close()
     door.database.close()
 
 
@@ -69,7 +69,7 @@ async def test_what_was_answered_is_on_disk_for_another_connection(door: Door) -
 
 
 async def test_a_locked_database_refuses_the_write_and_recovers_by_itself(door: Door) -> None:
-    await door.store.write(lambda tx: tx.connection.exec_driver_sql("PRAGMA busy_timeout=50"))
+    door.store.lock_patience_ms = 50
     with contextlib.closing(sqlite3.connect(door.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(Unavailable, match="locked"):
@@ -94,6 +94,6 @@ async def test_a_write_goes_on_when_its_waiter_is_cancelled(door: Door) -> None:
 
 
 async def test_a_closed_store_says_so(door: Door) -> None:
-    door.store.close()
+    await door.store.close()
     with pytest.raises(Unavailable, match="shutting down"):
         await door.store.write(put, "late")

@@ -42,7 +42,7 @@ class ServiceWorld:
     def run(self, service: Callable[Concatenate[Tx, P], R], *args: P.args, **more: P.kwargs) -> R:
         """Run a service and commit; an error rolls everything back."""
         with self.database.writer.begin() as connection:
-            tx = Tx(connection=connection, now=self.time())
+            tx = Tx(connection, self.time())
             result = service(tx, *args, **more)
         self.woken |= tx.wakes
         return result

@@ -97,8 +97,10 @@ async def _authenticate(
             break
     else:
         raise invalid_client(_WRONG)
+    if client is None:
+        raise invalid_client(_WRONG)
     try:
-        return await platform.store.read(identity.principal, credentials.client_id)
+        return identity.admitted(client)
     except Unauthenticated as refusal:
         raise invalid_client(refusal.message) from refusal
 

@@ -16,9 +16,14 @@ class Candidate:
     idle_since: int
 
     @property
+    def room(self) -> int:
+        """How many more tasks the agent can hold."""
+        return self.max_concurrency - self.load
+
+    @property
     def has_room(self) -> bool:
         """Whether the agent can hold one more task."""
-        return self.load < self.max_concurrency
+        return self.room > 0
 
     def fits(self, wanted: "Wanted") -> bool:
         """Whether this agent may and can do the task right now."""

@@ -3,11 +3,14 @@
 import random
 from typing import Any
 
+import sqlalchemy as sa
+
 from nexus.domain.backoff import retry_delay_ms
 from nexus.domain.errors import LeaseLost
 from nexus.domain.tasks import AttemptEnd, check_holder_move, end_attempt
 from nexus.services import activity, events, leases, sessions, views
-from nexus.store.schema import tasks
+from nexus.store.schema import is_held, tasks
+from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import (
     FINAL_STATUSES,
@@ -24,6 +27,24 @@ from oblivion.protocol import (
 RELEASE_PAUSE_MS = 1_000
 """How long a task rests that was handed back, so that it does not go round in circles."""
 
+_CLAIMED = Statement(
+    views.select_tasks()
+    .where(
+        tasks.c.id == sa.bindparam("task_id"),
+        tasks.c.holder_agent_id == sa.bindparam("agent_id"),
+        tasks.c.status == TaskStatus.CLAIMED,
+    )
+    .with_for_update(of=tasks)
+)
+_ENDING = (
+    views.select_tasks()
+    .where(is_held)
+    .limit(sa.bindparam("limit"))
+    .with_for_update(of=tasks, skip_locked=True)
+)
+_EXPIRED = Statement(_ENDING.where(tasks.c.lease_expires_at <= sa.bindparam("now")))
+_LATE = Statement(_ENDING.where(tasks.c.deadline_at <= sa.bindparam("now")))
+
 _LET_GO = {"lease_expires_at": None, "deadline_at": None}
 _NOUNS = {
     TaskStatus.TODO: "task_released",
@@ -39,18 +60,11 @@ def move(tx: Tx, task: Row, values: dict[str, Any]) -> Row:
     Raises:
         LeaseLost: the attempt ended in between.
     """
-    changed = tx.change(
-        tasks.update()
-        .where(
-            tasks.c.id == task["id"],
-            tasks.c.attempt == task["attempt"],
-            tasks.c.status == task["status"],
-        )
-        .values(updated_at=tx.now, **values)
-    )
-    if not changed:
+    changes = {"updated_at": tx.now, **values}
+    as_read = {name: task[name] for name in ("id", "attempt", "status")}
+    if not tx.update(tasks, changes, **as_read):
         raise LeaseLost(f"task {task['id']} has moved on from attempt {task['attempt']}")
-    return views.task_row(tx, task["id"])
+    return {**task, **changes}
 
 
 def free_slot(tx: Tx, task: Row) -> None:
@@ -147,11 +161,7 @@ def _let_go(tx: Tx, task: Row, wish: TaskUpdate) -> Row:
 
 def start(tx: Tx, agent_id: str, task_id: str) -> None:
     """Move a task that the agent has claimed to IN_PROGRESS; pass over any other."""
-    task = tx.one(
-        views.select_tasks().where(
-            tasks.c.id == task_id, leases.held_by(agent_id), tasks.c.status == TaskStatus.CLAIMED
-        )
-    )
+    task = tx.one(_CLAIMED, task_id=task_id, agent_id=agent_id)
     if task is not None:
         resume(tx, task)
 
@@ -222,11 +232,10 @@ def orphan(tx: Tx, task: Row) -> None:
 
 def expire(tx: Tx, limit: int = 100) -> int:
     """End the attempts whose lease or deadline has passed; return how many."""
-    held = views.select_tasks().where(tasks.c.status.in_(HELD_STATUSES)).limit(limit)
-    lost = tx.rows(held.where(tasks.c.lease_expires_at <= tx.now))
+    lost = tx.rows(_EXPIRED, now=tx.now, limit=limit)
     for task in lost:
         lose(tx, task, "the agent was lost: its lease ran out")
-    late = tx.rows(held.where(tasks.c.deadline_at <= tx.now))
+    late = tx.rows(_LATE, now=tx.now, limit=limit)
     for task in late:
         fail(tx, task, f"the attempt took longer than {task['timeout_seconds']} s")
         tell_cancelled(tx, task, CancelReason.DEADLINE)

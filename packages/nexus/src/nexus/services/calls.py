@@ -3,10 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
+import sqlalchemy as sa
+
 from nexus.store.schema import call_answers
+from nexus.store.statement import Statement
 from nexus.store.tx import Tx
 
 Answer = dict[str, Any]
+
+_ANSWER = Statement(
+    sa.select(call_answers.c.answer).where(
+        call_answers.c.agent_id == sa.bindparam("agent_id"),
+        call_answers.c.call_id == sa.bindparam("call_id"),
+    )
+)
 
 
 def once(tx: Tx, agent_id: str, call_id: str | None, act: Callable[[Tx], Answer]) -> Answer:
@@ -16,14 +26,9 @@ def once(tx: Tx, agent_id: str, call_id: str | None, act: Callable[[Tx], Answer]
     """
     if call_id is None:
         return act(tx)
-    stored = tx.one(
-        call_answers.select().where(
-            call_answers.c.agent_id == agent_id, call_answers.c.call_id == call_id
-        )
-    )
+    stored: Answer | None = tx.scalar(_ANSWER, agent_id=agent_id, call_id=call_id)
     if stored is not None:
-        answer: Answer = stored["answer"]
-        return answer
+        return stored
     answer = act(tx)
     tx.insert(
         call_answers,

@@ -1,25 +1,87 @@
 """Where waiting tasks are matched with free agents: leased to them, or offered."""
 
-from collections.abc import Mapping, Sequence
-from itertools import groupby
+from collections.abc import Sequence
+from heapq import merge
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 
 from nexus.domain.routing import Candidate, Wanted, match
 from nexus.services import leases, views
-from nexus.services.sessions import ready_sessions
-from nexus.store.schema import agents, group_members, groups, projects, tasks
+from nexus.store.schema import (
+    agents,
+    group_members,
+    groups,
+    is_held,
+    is_waiting,
+    projects,
+    sessions,
+    tasks,
+)
+from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import (
-    HELD_STATUSES,
+    ApprovalStatus,
     DispatchPolicy,
     TaskAvailablePayload,
     TaskClaimedPayload,
-    TaskStatus,
 )
 
 _PAGE = 200
+"""How many waiting tasks of a project are looked at in one go."""
+
+_ready = (
+    sa.select(
+        sessions,
+        agents.c.capabilities.label("agent_capabilities"),
+        group_members.c.group_id,
+    )
+    .join_from(sessions, agents)
+    .join(group_members, group_members.c.agent_id == sessions.c.agent_id)
+    .where(
+        sessions.c.node_id == sa.bindparam("node_id"),
+        sessions.c.closed_at.is_(None),
+        sessions.c.ready,
+        sessions.c.accepts_tasks,
+        agents.c.approval_status == ApprovalStatus.APPROVED,
+        agents.c.disabled_at.is_(None),
+    )
+    .order_by(sessions.c.agent_id)
+)
+_CANDIDATES = Statement(_ready)
+_CANDIDATES_LOCKED = Statement(_ready.with_for_update(of=sessions, skip_locked=True))
+
+_LOADS = Statement(
+    sa.select(tasks.c.holder_agent_id, sa.func.count().label("load"))
+    .join_from(tasks, sessions, sessions.c.agent_id == tasks.c.holder_agent_id)
+    .where(sessions.c.node_id == sa.bindparam("node_id"), is_held)
+    .group_by(tasks.c.holder_agent_id)
+)
+
+_due = is_waiting & (tasks.c.not_before <= sa.bindparam("now"))
+
+_WITH_WORK = Statement(
+    sa.select(projects.c.id, projects.c.group_id, projects.c.dispatch_policy)
+    .join_from(projects, groups)
+    .where(
+        projects.c.archived_at.is_(None),
+        groups.c.archived_at.is_(None),
+        sa.exists().where(tasks.c.project_id == projects.c.id, _due),
+    )
+    .order_by(projects.c.id)
+)
+
+_next = (
+    views.select_tasks()
+    .where(tasks.c.project_id == sa.bindparam("project"), _due)
+    .order_by(tasks.c.priority, tasks.c.created_at, tasks.c.id)
+)
+_NEXT = Statement(_next.limit(sa.bindparam("most")))
+_NEXT_LOCKED = Statement(
+    _next.limit(sa.bindparam("most")).with_for_update(of=tasks, skip_locked=True)
+)
 
 
 def waiting(tx: Tx) -> sa.Select[Any]:
@@ -27,7 +89,7 @@ def waiting(tx: Tx) -> sa.Select[Any]:
     return (
         views.select_tasks()
         .where(
-            tasks.c.status == TaskStatus.TODO,
+            is_waiting,
             tasks.c.not_before <= tx.now,
             projects.c.archived_at.is_(None),
             groups.c.archived_at.is_(None),
@@ -36,34 +98,25 @@ def waiting(tx: Tx) -> sa.Select[Any]:
     )
 
 
-def candidates(tx: Tx, node_id: str) -> list[Candidate]:
-    """Return the agents with a ready session on this node, with their groups and load."""
-    sessions = ready_sessions(tx, node_id)
-    if not sessions:
-        return []
-    ids = [row["agent_id"] for row in sessions]
-    memberships = tx.rows(
-        group_members.select()
-        .where(group_members.c.agent_id.in_(ids))
-        .order_by(group_members.c.agent_id)
-    )
-    teams = {
-        agent_id: frozenset(row["group_id"] for row in rows)
-        for agent_id, rows in groupby(memberships, key=lambda row: row["agent_id"])
-    }
-    loads = leases.loads_of(tx, ids)
-    return [_candidate(row, teams, loads) for row in sessions]
+def _free(tx: Tx, node_id: str, *, lock: bool) -> list[Candidate]:
+    """Return the agents with a ready session on this node that have room, with their groups."""
+    ready = tx.rows(_CANDIDATES_LOCKED if lock else _CANDIDATES, node_id=node_id)
+    loads = {row["holder_agent_id"]: row["load"] for row in tx.rows(_LOADS, node_id=node_id)}
+    found = []
+    for agent_id, memberships in groupby(ready, key=itemgetter("agent_id")):
+        rows = list(memberships)
+        load = loads.get(agent_id, 0)
+        if load < rows[0]["max_concurrency"]:
+            found.append(_candidate(rows[0], frozenset(row["group_id"] for row in rows), load))
+    return found
 
 
-def _candidate(
-    session: Row, teams: Mapping[str, frozenset[str]], loads: Mapping[str, int]
-) -> Candidate:
-    agent_id = session["agent_id"]
+def _candidate(session: Row, teams: frozenset[str], load: int) -> Candidate:
     return Candidate(
-        agent_id=agent_id,
-        groups=teams.get(agent_id, frozenset()),
+        agent_id=session["agent_id"],
+        groups=teams,
         capabilities=frozenset(session["capabilities"]) | frozenset(session["agent_capabilities"]),
-        load=loads.get(agent_id, 0),
+        load=load,
         max_concurrency=session["max_concurrency"],
         idle_since=session["idle_since"],
     )
@@ -80,36 +133,57 @@ def _wanted(task: Row) -> Wanted:
 def lease_next(tx: Tx, node_id: str, lease_ms: int) -> int:
     """Lease waiting tasks of ``assign`` projects to this node's free agents; return how many.
 
-    Tasks go by priority, then age; a task that fits nobody here is passed over.
+    Tasks go by priority, then age; a task that fits nobody here is passed over. Where tasks wait
+    to be claimed, who offers them is woken.
     """
-    free = [candidate for candidate in candidates(tx, node_id) if candidate.has_room]
+    with_work = tx.rows(_WITH_WORK, now=tx.now)
+    if _of_policy(with_work, DispatchPolicy.CLAIM):
+        tx.wake(leases.OFFERS)
+    projects_with_work = _of_policy(with_work, DispatchPolicy.ASSIGN)
+    free = _free(tx, node_id, lock=True) if projects_with_work else []
     granted = 0
-    page = _first(tx, DispatchPolicy.ASSIGN, free)
-    while page:
+    while free:
+        page = _first(tx, projects_with_work, free, lock=True)
         pairs = list(match([_wanted(task) for task in page], free))
         by_id = {task["id"]: task for task in page}
         for task_id, agent_id in pairs:
             granted += leases.grant(tx, by_id[task_id], agent_id, lease_ms) is not None
-        free = _after(free, pairs)
-        more = pairs and len(page) == _PAGE
-        page = _first(tx, DispatchPolicy.ASSIGN, free) if more else []
+        free = _after(free, pairs) if pairs else []
     return granted
 
 
-def _first(tx: Tx, policy: DispatchPolicy, free: Sequence[Candidate]) -> Sequence[Row]:
-    """Return the first waiting tasks of the free agents' groups that at least one could do.
+def _of_policy(found: Sequence[Row], policy: DispatchPolicy) -> list[Row]:
+    return [project for project in found if project["dispatch_policy"] == policy]
+
+
+def _first(
+    tx: Tx, projects_with_work: Sequence[Row], free: Sequence[Candidate], *, lock: bool = False
+) -> list[Row]:
+    """Return the first waiting tasks that at least one of the free agents could do."""
+    teams = frozenset().union(*(candidate.groups for candidate in free))
+    pages = [
+        _first_of(tx, project, free, lock=lock)
+        for project in projects_with_work
+        if project["group_id"] in teams
+    ]
+    return list(islice(merge(*pages, key=itemgetter("priority", "created_at", "id")), _PAGE))
+
+
+def _first_of(
+    tx: Tx, project: Row, free: Sequence[Candidate], *, lock: bool = False
+) -> Sequence[Row]:
+    """Return the first waiting tasks of a project.
 
     Where more tasks wait than a page holds, those that fit nobody are left out by the database,
     so that they never hide one that does.
     """
-    if not free:
-        return []
-    teams = frozenset().union(*(candidate.groups for candidate in free))
-    query = waiting(tx).where(projects.c.dispatch_policy == policy, tasks.c.group_id.in_(teams))
-    page = tx.rows(query.limit(_PAGE))
-    if len(page) < _PAGE:
+    team = [candidate for candidate in free if project["group_id"] in candidate.groups]
+    most = min(_PAGE, sum(candidate.room for candidate in team)) if lock else _PAGE
+    page = tx.rows(_NEXT_LOCKED if lock else _NEXT, project=project["id"], now=tx.now, most=most)
+    if len(page) < most or any(c.fits(_wanted(task)) for task in page for c in team):
         return page
-    able = [candidate.capabilities for candidate in free]
+    query = waiting(tx).where(tasks.c.project_id == project["id"])
+    able = [candidate.capabilities for candidate in team]
     return tx.rows(only_fitting(tx, query, able).limit(_PAGE))
 
 
@@ -137,8 +211,9 @@ def _after(free: Sequence[Candidate], pairs: Sequence[tuple[str, str]]) -> list[
 
 def offers(tx: Tx, node_id: str) -> list[tuple[TaskAvailablePayload, frozenset[str]]]:
     """Return what waits in ``claim`` projects, each with this node's agents that could take it."""
-    free = [candidate for candidate in candidates(tx, node_id) if candidate.has_room]
-    page = _first(tx, DispatchPolicy.CLAIM, free)
+    projects_with_work = _of_policy(tx.rows(_WITH_WORK, now=tx.now), DispatchPolicy.CLAIM)
+    free = _free(tx, node_id, lock=False) if projects_with_work else []
+    page = _first(tx, projects_with_work, free) if free else []
     return [
         (views.offer(task), frozenset(c.agent_id for c in free if c.fits(_wanted(task))))
         for task in page
@@ -150,7 +225,7 @@ def claimed(tx: Tx, task_ids: Sequence[str]) -> list[TaskClaimedPayload]:
     rows = tx.rows(
         sa.select(tasks, agents.c.name.label("agent_name"))
         .join_from(tasks, agents, agents.c.id == tasks.c.holder_agent_id)
-        .where(tasks.c.id.in_(task_ids), tasks.c.status.in_(HELD_STATUSES))
+        .where(tasks.c.id.in_(task_ids), is_held)
     )
     return [
         TaskClaimedPayload(

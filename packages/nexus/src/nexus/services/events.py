@@ -9,11 +9,35 @@ import sqlalchemy as sa
 from nexus.domain.errors import Invalid
 from nexus.store.ids import new_id
 from nexus.store.schema import agent_events, agents
+from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import MAX_FRAME_BYTES, EventType, WireModel
 
 MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES - 4096
 """What fits into a frame beside the envelope."""
+
+
+_is_pending = (agent_events.c.agent_id == sa.bindparam("agent_id")) & (
+    agent_events.c.acked_at.is_(None)
+)
+_NEXT_SEQ = Statement(
+    agents.update()
+    .where(agents.c.id == sa.bindparam("agent_id"))
+    .values(event_seq=agents.c.event_seq + 1)
+    .returning(agents.c.event_seq)
+)
+_HEAD = Statement(sa.select(agents.c.event_seq).where(agents.c.id == sa.bindparam("agent_id")))
+_PENDING = Statement(
+    agent_events.select()
+    .where(_is_pending, agent_events.c.seq > sa.bindparam("after"))
+    .order_by(agent_events.c.seq)
+    .limit(sa.bindparam("limit"))
+)
+_ACKNOWLEDGE = Statement(
+    agent_events.update()
+    .where(_is_pending, agent_events.c.seq == sa.bindparam("seq"))
+    .values(acked_at=sa.bindparam("now"))
+)
 
 
 def topic(agent_id: str) -> str:
@@ -29,12 +53,7 @@ def tell(
     The number comes from the agent's own row in the same transaction, so that a command that
     fails leaves no hole.
     """
-    seq: int = tx.connection.execute(
-        agents.update()
-        .where(agents.c.id == agent_id)
-        .values(event_seq=agents.c.event_seq + 1)
-        .returning(agents.c.event_seq)
-    ).scalar_one()
+    seq: int = tx.scalar(_NEXT_SEQ, agent_id=agent_id)
     event: dict[str, Any] = {
         "agent_id": agent_id,
         "seq": seq,
@@ -45,6 +64,7 @@ def tell(
         "created_at": tx.now,
     }
     tx.insert(agent_events, event)
+    tx.tell(event)
     tx.wake(topic(agent_id))
     return seq
 
@@ -65,34 +85,17 @@ def refuse_oversize(payload: WireModel) -> None:
 
 def pending(tx: Tx, agent_id: str, *, after: int, limit: int) -> Sequence[Row]:
     """Return unacknowledged events with a ``seq`` above ``after``, in order."""
-    return tx.rows(
-        agent_events.select()
-        .where(
-            agent_events.c.agent_id == agent_id,
-            agent_events.c.seq > after,
-            agent_events.c.acked_at.is_(None),
-        )
-        .order_by(agent_events.c.seq)
-        .limit(limit)
-    )
+    return tx.rows(_PENDING, agent_id=agent_id, after=after, limit=limit)
 
 
 def acknowledge(tx: Tx, agent_id: str, seqs: Sequence[int]) -> int:
     """Mark events as handled; unknown and already acknowledged ones are passed over."""
-    return tx.change(
-        agent_events.update()
-        .where(
-            agent_events.c.agent_id == agent_id,
-            agent_events.c.seq.in_(seqs),
-            agent_events.c.acked_at.is_(None),
-        )
-        .values(acked_at=tx.now)
-    )
+    return sum(tx.change(_ACKNOWLEDGE, agent_id=agent_id, seq=seq, now=tx.now) for seq in seqs)
 
 
 def head(tx: Tx, agent_id: str) -> int:
     """Return the number of the agent's newest event; 0 when it has none."""
-    return tx.scalar(sa.select(agents.c.event_seq).where(agents.c.id == agent_id)) or 0
+    return tx.scalar(_HEAD, agent_id=agent_id) or 0
 
 
 def first_pending(tx: Tx, agent_id: str) -> int | None:

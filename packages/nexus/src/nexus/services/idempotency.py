@@ -4,12 +4,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import sqlalchemy as sa
+
 from nexus.domain.errors import NexusError
 from nexus.store.schema import idempotency_keys
+from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 
 SHOWN_ONCE = frozenset({"clientSecret"})
 """Fields of an answer that are never stored, so a repeated answer comes without them."""
+
+
+_KEYED = Statement(
+    idempotency_keys.select().where(
+        idempotency_keys.c.client_id == sa.bindparam("client_id"),
+        idempotency_keys.c.key == sa.bindparam("key"),
+    )
+)
 
 
 class KeyReused(NexusError):
@@ -57,24 +68,14 @@ def once(tx: Tx, request: KeyedRequest | None, act: Callable[[], Answer]) -> Ans
     """
     if request is None:
         return act()
-    named = (idempotency_keys.c.client_id == request.client_id) & (
-        idempotency_keys.c.key == request.key
-    )
-    stored = tx.one(idempotency_keys.select().where(named))
+    named = {"client_id": request.client_id, "key": request.key}
+    stored = tx.one(_KEYED, **named)
     if stored is not None:
         return _again(stored, request)
-    tx.insert(
-        idempotency_keys,
-        {
-            "client_id": request.client_id,
-            "key": request.key,
-            "fingerprint": request.fingerprint,
-            "created_at": tx.now,
-        },
-    )
+    tx.insert(idempotency_keys, {**named, "fingerprint": request.fingerprint, "created_at": tx.now})
     answer = act()
     kept = {name: value for name, value in answer.body.items() if name not in SHOWN_ONCE}
-    tx.change(idempotency_keys.update().where(named).values(status=answer.status, answer=kept))
+    tx.update(idempotency_keys, {"status": answer.status, "answer": kept}, **named)
     return answer
 
 

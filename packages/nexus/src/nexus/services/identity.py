@@ -1,10 +1,24 @@
 """Where it is decided who a client is and whether it may have a token."""
 
+import sqlalchemy as sa
+
 from nexus.domain.errors import Unauthenticated
 from nexus.domain.principal import Principal, Role
 from nexus.store.schema import agents, clients
+from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import ApprovalStatus, ErrorCode
+
+_CLIENT = Statement(
+    sa.select(
+        clients,
+        agents.c.approval_status,
+        agents.c.rejection_reason,
+        agents.c.disabled_at.label("agent_disabled_at"),
+    )
+    .outerjoin_from(clients, agents, agents.c.id == clients.c.agent_id)
+    .where(clients.c.client_id == sa.bindparam("client_id"))
+)
 
 
 class Refused(Unauthenticated):
@@ -16,8 +30,8 @@ class Refused(Unauthenticated):
 
 
 def client(tx: Tx, client_id: str) -> Row | None:
-    """Return a client's stored row; None when there is none."""
-    return tx.one(clients.select().where(clients.c.client_id == client_id))
+    """Return a client's stored row with what its agent may; None when there is none."""
+    return tx.one(_CLIENT, client_id=client_id)
 
 
 def principal(tx: Tx, client_id: str) -> Principal:
@@ -30,24 +44,32 @@ def principal(tx: Tx, client_id: str) -> Principal:
     found = client(tx, client_id)
     if found is None:
         raise Unauthenticated("unknown client")
+    return admitted(found)
+
+
+def admitted(found: Row) -> Principal:
+    """Return who a stored client is, if it may act now.
+
+    Raises:
+        Refused: it is disabled, or its agent is pending, rejected or disabled.
+    """
     if found["disabled_at"] is not None:
         raise Refused(ErrorCode.AGENT_DISABLED, "this client is disabled; ask an admin")
     if found["agent_id"] is not None:
-        _refuse_unapproved(tx, found["agent_id"])
+        _refuse_unapproved(found)
     return Principal(
         tenant_id=found["tenant_id"],
-        client_id=client_id,
+        client_id=found["client_id"],
         role=Role(found["role"]),
         agent_id=found["agent_id"],
     )
 
 
-def _refuse_unapproved(tx: Tx, agent_id: str) -> None:
-    agent = tx.one(agents.select().where(agents.c.id == agent_id))
-    if agent is None or agent["disabled_at"] is not None:
+def _refuse_unapproved(found: Row) -> None:
+    if found["agent_disabled_at"] is not None:
         raise Refused(ErrorCode.AGENT_DISABLED, "this agent is disabled; ask an admin")
-    if agent["approval_status"] == ApprovalStatus.PENDING:
+    if found["approval_status"] == ApprovalStatus.PENDING:
         raise Refused(ErrorCode.AGENT_PENDING, "this agent waits for an admin's approval")
-    if agent["approval_status"] == ApprovalStatus.REJECTED:
-        reason = agent["rejection_reason"] or "no reason given"
+    if found["approval_status"] == ApprovalStatus.REJECTED:
+        reason = found["rejection_reason"] or "no reason given"
         raise Refused(ErrorCode.AGENT_REJECTED, f"this agent was rejected: {reason}")

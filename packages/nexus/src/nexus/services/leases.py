@@ -1,13 +1,14 @@
 """Where leases live: granted, claimed, renewed; ended they are in ``attempts``."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from nexus.domain.errors import AlreadyClaimed, Conflict, NoFreeSlot, NotFound
 from nexus.services import activity, events, sessions, views
-from nexus.store.schema import group_members, tasks
+from nexus.store.schema import group_members, is_held, is_waiting, tasks
+from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import (
     HELD_STATUSES,
@@ -20,10 +21,55 @@ from oblivion.protocol import (
 DISPATCH = "dispatch"
 """The topic that is woken when a task waits or a slot is free."""
 
+OFFERS = "offers"
+"""The topic that is woken when there is something to tell agents that claim."""
+
+_GRANTED = (
+    "status",
+    "holder_agent_id",
+    "attempt",
+    "claimed_at",
+    "lease_expires_at",
+    "deadline_at",
+    "progress",
+    "updated_at",
+)
+
 
 def held_by(agent_id: str) -> sa.ColumnElement[bool]:
     """Return the condition for tasks whose lease the agent holds."""
-    return sa.and_(tasks.c.holder_agent_id == agent_id, tasks.c.status.in_(HELD_STATUSES))
+    return (tasks.c.holder_agent_id == agent_id) & is_held
+
+
+_GRANT = Statement(
+    tasks.update()
+    .where(
+        tasks.c.id == sa.bindparam("task"), tasks.c.attempt == sa.bindparam("before"), is_waiting
+    )
+    .values({name: sa.bindparam(name) for name in _GRANTED})
+)
+_LOAD = Statement(
+    sa.select(sa.func.count()).where(tasks.c.holder_agent_id == sa.bindparam("agent_id"), is_held)
+)
+_RENEW = Statement(
+    tasks.update()
+    .where(
+        tasks.c.id == sa.bindparam("task"),
+        tasks.c.attempt == sa.bindparam("held_attempt"),
+        tasks.c.holder_agent_id == sa.bindparam("agent_id"),
+        is_held,
+    )
+    .values(lease_expires_at=sa.bindparam("until"))
+)
+_VISIBLE = Statement(
+    views.select_tasks()
+    .join(group_members, group_members.c.group_id == tasks.c.group_id)
+    .where(
+        tasks.c.id == sa.bindparam("task_id"),
+        group_members.c.agent_id == sa.bindparam("agent_id"),
+    )
+    .with_for_update(of=tasks)
+)
 
 
 def grant(tx: Tx, task: Row, agent_id: str, lease_ms: int) -> Row | None:
@@ -32,23 +78,19 @@ def grant(tx: Tx, task: Row, agent_id: str, lease_ms: int) -> Row | None:
     The next ``attempt`` fences off whatever an earlier holder still says.
     """
     timeout = task["timeout_seconds"]
-    changed = tx.change(
-        tasks.update()
-        .where(tasks.c.id == task["id"], tasks.c.status == TaskStatus.TODO)
-        .values(
-            status=TaskStatus.CLAIMED,
-            holder_agent_id=agent_id,
-            attempt=tasks.c.attempt + 1,
-            claimed_at=tx.now,
-            lease_expires_at=tx.now + lease_ms,
-            deadline_at=None if timeout is None else tx.now + timeout * 1000,
-            progress=None,
-            updated_at=tx.now,
-        )
-    )
-    if not changed:
+    granted = {
+        "status": TaskStatus.CLAIMED,
+        "holder_agent_id": agent_id,
+        "attempt": task["attempt"] + 1,
+        "claimed_at": tx.now,
+        "lease_expires_at": tx.now + lease_ms,
+        "deadline_at": None if timeout is None else tx.now + timeout * 1000,
+        "progress": None,
+        "updated_at": tx.now,
+    }
+    if not tx.change(_GRANT, task=task["id"], before=task["attempt"], **granted):
         return None
-    leased = views.task_row(tx, task["id"])
+    leased = {**task, **granted}
     assignment = views.assignment(leased)
     events.tell(tx, agent_id, EventType.TASK_ASSIGNED, assignment, task_id=task["id"])
     activity.record(
@@ -60,16 +102,6 @@ def grant(tx: Tx, task: Row, agent_id: str, lease_ms: int) -> Row | None:
         attempt=leased["attempt"],
     )
     return leased
-
-
-def loads_of(tx: Tx, agent_ids: Iterable[str]) -> dict[str, int]:
-    """Return how many leases each agent holds; agents without any are left out."""
-    rows = tx.rows(
-        sa.select(tasks.c.holder_agent_id, sa.func.count().label("load"))
-        .where(tasks.c.holder_agent_id.in_(agent_ids), tasks.c.status.in_(HELD_STATUSES))
-        .group_by(tasks.c.holder_agent_id)
-    )
-    return {row["holder_agent_id"]: row["load"] for row in rows}
 
 
 def claim(
@@ -92,13 +124,13 @@ def claim(
     if task["status"] != TaskStatus.TODO:
         raise AlreadyClaimed(f"task {task_id} is {task['status']}; it cannot be claimed")
     _refuse_unfit(tx, agent_id, task)
-    load = loads_of(tx, [agent_id]).get(agent_id, 0)
+    load = tx.scalar(_LOAD, agent_id=agent_id)
     if max_concurrency is not None and load >= max_concurrency:
         raise NoFreeSlot(f"this agent already holds {load} task(s), as many as it announced")
     leased = grant(tx, task, agent_id, lease_ms)
     if leased is None:
         raise AlreadyClaimed(f"task {task_id} was claimed by another agent")
-    tx.wake(DISPATCH)
+    tx.wake(OFFERS)
     return _won(leased)
 
 
@@ -135,8 +167,7 @@ def visible(tx: Tx, agent_id: str, task_id: str) -> Row:
     Raises:
         NotFound: there is none.
     """
-    mine = tasks.c.group_id.in_(groups_of(agent_id))
-    task = tx.one(views.select_tasks().where(tasks.c.id == task_id, mine))
+    task = tx.one(_VISIBLE, task_id=task_id, agent_id=agent_id)
     if task is None:
         raise NotFound(f"there is no task {task_id} in this agent's groups")
     return task
@@ -144,9 +175,13 @@ def visible(tx: Tx, agent_id: str, task_id: str) -> Row:
 
 def renew(tx: Tx, agent_id: str, active: Sequence[ActiveTask], lease_ms: int) -> int:
     """Prolong the leases that the agent says it works on."""
-    named = [(task.task_id, task.attempt) for task in active]
-    which = sa.tuple_(tasks.c.id, tasks.c.attempt).in_(named)
-    return _prolong(tx, held_by(agent_id) & which, lease_ms)
+    until = tx.now + lease_ms
+    return sum(
+        tx.change(
+            _RENEW, task=task.task_id, held_attempt=task.attempt, agent_id=agent_id, until=until
+        )
+        for task in active
+    )
 
 
 def renew_since(tx: Tx, agent_id: str, since: int, lease_ms: int) -> int:
@@ -159,7 +194,7 @@ def renew_since(tx: Tx, agent_id: str, since: int, lease_ms: int) -> int:
 
 def renew_all(tx: Tx, lease_ms: int) -> int:
     """Prolong every lease there is."""
-    return _prolong(tx, tasks.c.status.in_(HELD_STATUSES), lease_ms)
+    return _prolong(tx, is_held, lease_ms)
 
 
 def _prolong(tx: Tx, held: sa.ColumnElement[bool], lease_ms: int) -> int:

@@ -13,6 +13,7 @@ from nexus.services.resources import Project
 from nexus.store import schema
 from nexus.store.ids import new_id
 from nexus.store.schema import projects
+from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import DispatchPolicy
 
@@ -45,6 +46,14 @@ def _select() -> sa.Select[Any]:
     )
 
 
+_NAMED = Statement(
+    _select().where(
+        projects.c.tenant_id == sa.bindparam("tenant_id"),
+        (projects.c.id == sa.bindparam("named")) | (projects.c.slug == sa.bindparam("named")),
+    )
+)
+
+
 def row(tx: Tx, tenant_id: str, project_id: str) -> Row:
     """Return one of the tenant's projects, by id, or by slug where only one has it.
 
@@ -52,8 +61,7 @@ def row(tx: Tx, tenant_id: str, project_id: str) -> Row:
         NotFound: there is none.
         Conflict: several groups have a project of this slug.
     """
-    named = (projects.c.id == project_id) | (projects.c.slug == project_id)
-    found = tx.rows(_select().where(projects.c.tenant_id == tenant_id, named))
+    found = tx.rows(_NAMED, tenant_id=tenant_id, named=project_id)
     exact = [project for project in found if project["id"] == project_id] or list(found)
     if not exact:
         raise NotFound(f"there is no project {project_id}")

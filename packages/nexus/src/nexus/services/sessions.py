@@ -1,6 +1,5 @@
 """Where the sessions of agents live: opened, announced, kept alive, closed."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -9,8 +8,25 @@ from nexus.domain.errors import NotReady
 from nexus.services import activity
 from nexus.store.ids import new_id
 from nexus.store.schema import agents, sessions
+from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
-from oblivion.protocol import AgentReady, AgentStatus, ApprovalStatus
+from oblivion.protocol import AgentReady, AgentStatus
+
+_OF_AGENT = sa.select(sessions, agents.c.tenant_id).join_from(sessions, agents)
+_CURRENT = Statement(_OF_AGENT.where(sessions.c.agent_id == sa.bindparam("agent_id")))
+_LOCKED = Statement(
+    _OF_AGENT.where(sessions.c.agent_id == sa.bindparam("agent_id")).with_for_update(of=sessions)
+)
+_AGENT = Statement(agents.select().where(agents.c.id == sa.bindparam("agent_id")))
+_CLOSE = Statement(
+    sessions.update()
+    .where(
+        sessions.c.agent_id == sa.bindparam("of_agent"),
+        sessions.c.id == sa.bindparam("session"),
+        sessions.c.closed_at.is_(None),
+    )
+    .values(closed_at=sa.bindparam("now"), ready=False)
+)
 
 
 def topic(agent_id: str) -> str:
@@ -41,24 +57,24 @@ def open_session(tx: Tx, agent_id: str, node_id: str) -> SessionRef:
         "status_message": None,
         "idle_since": tx.now,
     }
-    if not tx.change(sessions.update().where(sessions.c.agent_id == agent_id).values(fresh)):
+    if not tx.update(sessions, fresh, agent_id=agent_id):
         tx.insert(sessions, {"agent_id": agent_id, "capabilities": [], **fresh})
     tx.wake(topic(agent_id))
     return SessionRef(agent_id=agent_id, session_id=session_id)
 
 
 def current(tx: Tx, agent_id: str) -> Row | None:
-    """Return the agent's newest session, open or closed."""
-    return tx.one(sessions.select().where(sessions.c.agent_id == agent_id))
+    """Return the agent's newest session, open or closed, with its tenant."""
+    return tx.one(_CURRENT, agent_id=agent_id)
 
 
 def require_open(tx: Tx, ref: SessionRef) -> Row:
-    """Return the session's row.
+    """Return the session's row; until the commit, other commands of the agent wait.
 
     Raises:
         NotReady: the session was closed or superseded.
     """
-    row = current(tx, ref.agent_id)
+    row = tx.one(_LOCKED, agent_id=ref.agent_id)
     if row is None or row["id"] != ref.session_id or row["closed_at"] is not None:
         raise NotReady("this session has ended; connect again")
     return row
@@ -79,29 +95,25 @@ def require_ready(tx: Tx, ref: SessionRef) -> Row:
 def announce(tx: Tx, ref: SessionRef, ready: AgentReady) -> Row:
     """Store what the agent announced and return the session as it was before."""
     before = require_open(tx, ref)
-    tx.change(
-        sessions.update()
-        .where(sessions.c.agent_id == ref.agent_id)
-        .values(
-            ready=True,
-            accepts_tasks=ready.accepts_tasks,
-            acks=ready.acks,
-            max_concurrency=ready.max_concurrency,
-            instance_id=ready.instance_id,
-            version=ready.version,
-            sdk=ready.sdk,
-            capabilities=list(ready.capabilities),
-            last_seen_at=tx.now,
-        )
-    )
+    announced = {
+        "ready": True,
+        "accepts_tasks": ready.accepts_tasks,
+        "acks": ready.acks,
+        "max_concurrency": ready.max_concurrency,
+        "instance_id": ready.instance_id,
+        "version": ready.version,
+        "sdk": ready.sdk,
+        "capabilities": list(ready.capabilities),
+        "last_seen_at": tx.now,
+    }
+    tx.update(sessions, announced, agent_id=ref.agent_id)
     if not before["ready"]:
-        agent = _agent(tx, ref.agent_id)
-        activity.record(tx, agent["tenant_id"], "agent_connected", agent_id=ref.agent_id)
+        activity.record(tx, before["tenant_id"], "agent_connected", agent_id=ref.agent_id)
     return before
 
 
 def _agent(tx: Tx, agent_id: str) -> Row:
-    row = tx.one(agents.select().where(agents.c.id == agent_id))
+    row = tx.one(_AGENT, agent_id=agent_id)
     if row is None:
         raise NotReady("this agent no longer exists")
     return row
@@ -110,25 +122,19 @@ def _agent(tx: Tx, agent_id: str) -> Row:
 def touch(tx: Tx, ref: SessionRef) -> Row:
     """Note a sign of life."""
     row = require_ready(tx, ref)
-    tx.change(
-        sessions.update().where(sessions.c.agent_id == ref.agent_id).values(last_seen_at=tx.now)
-    )
+    tx.update(sessions, {"last_seen_at": tx.now}, agent_id=ref.agent_id)
     return row
 
 
 def set_status(tx: Tx, ref: SessionRef, status: AgentStatus, message: str | None) -> None:
     """Store what the agent says about itself."""
     before = require_ready(tx, ref)
-    tx.change(
-        sessions.update()
-        .where(sessions.c.agent_id == ref.agent_id)
-        .values(status=status, status_message=message, last_seen_at=tx.now)
-    )
+    said = {"status": status, "status_message": message, "last_seen_at": tx.now}
+    tx.update(sessions, said, agent_id=ref.agent_id)
     if (before["status"], before["status_message"]) != (status, message):
-        agent = _agent(tx, ref.agent_id)
         activity.record(
             tx,
-            agent["tenant_id"],
+            before["tenant_id"],
             "agent_status",
             agent_id=ref.agent_id,
             status=status,
@@ -138,20 +144,12 @@ def set_status(tx: Tx, ref: SessionRef, status: AgentStatus, message: str | None
 
 def mark_idle(tx: Tx, agent_id: str) -> None:
     """Note that the agent let go of a task just now."""
-    tx.change(sessions.update().where(sessions.c.agent_id == agent_id).values(idle_since=tx.now))
+    tx.update(sessions, {"idle_since": tx.now}, agent_id=agent_id)
 
 
 def close_session(tx: Tx, ref: SessionRef, reason: str) -> bool:
     """Close the session unless a newer one took its place; its leases go on for now."""
-    changed = tx.change(
-        sessions.update()
-        .where(
-            sessions.c.agent_id == ref.agent_id,
-            sessions.c.id == ref.session_id,
-            sessions.c.closed_at.is_(None),
-        )
-        .values(closed_at=tx.now, ready=False)
-    )
+    changed = tx.change(_CLOSE, of_agent=ref.agent_id, session=ref.session_id, now=tx.now)
     if changed:
         agent = _agent(tx, ref.agent_id)
         activity.record(
@@ -185,20 +183,4 @@ def capabilities(tx: Tx, agent_id: str) -> frozenset[str]:
     announced = current(tx, agent_id)
     return frozenset(_agent(tx, agent_id)["capabilities"]) | frozenset(
         announced["capabilities"] if announced is not None else ()
-    )
-
-
-def ready_sessions(tx: Tx, node_id: str) -> Sequence[Row]:
-    """Return this node's sessions that take tasks, of agents that may."""
-    return tx.rows(
-        sa.select(sessions, agents.c.capabilities.label("agent_capabilities"))
-        .join_from(sessions, agents)
-        .where(
-            sessions.c.node_id == node_id,
-            sessions.c.closed_at.is_(None),
-            sessions.c.ready,
-            sessions.c.accepts_tasks,
-            agents.c.approval_status == ApprovalStatus.APPROVED,
-            agents.c.disabled_at.is_(None),
-        )
     )

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from nexus.domain.errors import NotFound
 from nexus.store.schema import groups, projects, tasks
+from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import Task, TaskAssignedPayload, TaskAvailablePayload, TaskSummary
 
@@ -39,9 +40,20 @@ def select_tasks() -> sa.Select[Any]:
     )
 
 
+_TASK = Statement(
+    select_tasks().where(tasks.c.id == sa.bindparam("task_id")).with_for_update(of=tasks)
+)
+
+
 def task_row(tx: Tx, task_id: str) -> Row:
-    """Return one task row whatever its tenant; for callers that already know it may be seen."""
-    row = tx.one(select_tasks().where(tasks.c.id == task_id))
+    """Return one task row, whatever its tenant, and keep others from changing it meanwhile.
+
+    For callers that already know that it may be seen.
+
+    Raises:
+        NotFound: there is none.
+    """
+    row = tx.one(_TASK, task_id=task_id)
     if row is None:
         raise NotFound(f"there is no task {task_id}")
     return row

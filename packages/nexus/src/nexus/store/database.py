@@ -13,6 +13,7 @@ from sqlalchemy.pool import QueuePool
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _READERS = 4
+_PATIENCE_S = 5
 
 
 class DataDirError(Exception):
@@ -53,7 +54,11 @@ class Database:
             poolclass=QueuePool,
             pool_size=_READERS if read_only else 1,
             max_overflow=0,
-            connect_args={"check_same_thread": False, "timeout": 5},
+            connect_args={
+                "check_same_thread": False,
+                "timeout": _PATIENCE_S,
+                "cached_statements": 512,
+            },
         )
         sa.event.listen(engine, "connect", _set_pragmas(read_only=read_only))
         sa.event.listen(engine, "begin", _begin_deferred if read_only else _begin_immediate)

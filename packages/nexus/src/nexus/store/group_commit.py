@@ -1,42 +1,46 @@
-"""Where the only writer of the embedded database lives: a thread that commits in groups.
+"""Where the embedded database is written: one connection, many commands to a commit.
 
 Commands that wait share one transaction and one fsync, each inside its own savepoint, so that one
-that fails leaves the others alone. Nobody is answered before the commit is on disk.
+that fails leaves the others alone. They run in the event loop, for a command takes tens of
+microseconds and a thread would fight the loop for the interpreter at every statement; what waits
+for the disk, or for a lock of another process, waits on a thread. Nobody is answered before the
+commit is on disk.
 """
 
 import asyncio
-import queue
-import threading
-from collections.abc import Callable, Iterable
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from nexus import failpoints
 from nexus.domain.errors import Unavailable
-from nexus.store.tx import Tx
+from nexus.store.tx import Committed, Followers, Tx
 
 R = TypeVar("R")
-LARGEST_GROUP = 128
+LARGEST_GROUP = 64
 MOST_WAITING = 10_000
+_log = logging.getLogger("nexus.store")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Job:
     service: Callable[[Tx], Any]
     future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Outcome:
     job: _Job
     result: Any = None
     error: BaseException | None = None
-    wakes: frozenset[str] = frozenset()
 
     def resolve(self) -> None:
-        """Hand the outcome to whoever still waits for it; runs in the waiter's loop."""
+        """Hand the outcome to whoever still waits for it."""
         future = self.job.future
         if future.done():
             return
@@ -47,21 +51,28 @@ class _Outcome:
 
 
 class GroupCommit:
-    """Runs services on one thread and one connection, many to a commit.
+    """Runs commands in groups on the one connection that writes.
 
-    ``publish`` gets the topics to wake after each commit, in the loop of those who waited for it.
+    ``publish`` gets what each commit has brought, once it is on disk.
     """
 
     def __init__(
-        self, engine: sa.Engine, clock: Callable[[], int], publish: Callable[[Iterable[str]], None]
+        self,
+        engine: sa.Engine,
+        clock: Callable[[], int],
+        publish: Callable[[Committed], None],
+        followers: Followers,
     ) -> None:
-        self._engine = engine
+        self.lock_patience_ms = 5_000
         self._clock = clock
         self._publish = publish
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._followers = followers
+        self._jobs: deque[_Job] = deque()
+        self._running: asyncio.Task[None] | None = None
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="nexus-write", daemon=True)
-        self._thread.start()
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nexus-commit")
+        self._connection = engine.connect()
+        self._wait_for_locks(0)
 
     async def submit(self, service: Callable[[Tx], R]) -> R:
         """Run ``service`` and return its result once it is durable.
@@ -73,72 +84,107 @@ class GroupCommit:
         """
         if self._closed:
             raise Unavailable("Nexus is shutting down")
-        if self._jobs.qsize() >= MOST_WAITING:
+        if len(self._jobs) >= MOST_WAITING:
             raise Unavailable(f"{MOST_WAITING} commands wait for the database already")
         loop = asyncio.get_running_loop()
-        job = _Job(service=service, future=loop.create_future(), loop=loop)
-        self._jobs.put(job)
+        job = _Job(service=service, future=loop.create_future())
+        self._jobs.append(job)
+        if self._running is None:
+            self._running = loop.create_task(self._run(), name="group commit")
         result: R = await job.future
         return result
 
-    def close(self) -> None:
-        """Finish what is queued and end the thread."""
+    async def close(self) -> None:
+        """Finish what is queued, then let go of the database."""
         self._closed = True
-        self._jobs.put(None)
-        self._thread.join()
+        if self._running is not None:
+            await self._running
+        self._thread.shutdown()
+        self._connection.close()
 
-    def _run(self) -> None:
-        running = True
-        while running:
-            group, running = self._next_group()
-            if group:
-                self._answer(self._commit(group))
-
-    def _next_group(self) -> tuple[list[_Job], bool]:
-        group: list[_Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            group.append(job)
-            if len(group) == LARGEST_GROUP:
-                return group, True
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return group, True
-        return group, False
-
-    def _commit(self, group: list[_Job]) -> list[_Outcome]:
+    async def _run(self) -> None:
         try:
-            with self._engine.begin() as connection:
-                return [self._attempt(connection, job) for job in group]
+            while self._jobs:
+                group = [self._jobs.popleft() for _ in range(min(len(self._jobs), LARGEST_GROUP))]
+                for outcome in await self._commit(group):
+                    outcome.resolve()
+                await asyncio.sleep(0)  # those who were answered may have more for the next group
+        finally:
+            self._running = None
+
+    async def _commit(self, group: list[_Job]) -> list[_Outcome]:
+        try:
+            await self._begin()
+            committed = Committed()
+            outcomes = [self._attempt(job, committed) for job in group]
+            self._follow(committed)
+            failpoints.reach("commit.before")
+            await self._on_thread(self._connection.commit)
+            failpoints.reach("commit.after")
         except sa.exc.DBAPIError as error:
-            refusal = Unavailable(f"the database refused the write: {error.orig}")
-            return [_Outcome(job=job, error=refusal) for job in group]
+            return self._refuse(group, Unavailable(f"the database refused the write: {error.orig}"))
         except BaseException as error:  # noqa: BLE001 - every waiter must be answered
-            return [_Outcome(job=job, error=error) for job in group]
+            return self._refuse(group, error)
+        self._publish(committed)
+        return outcomes
 
-    def _attempt(self, connection: sa.Connection, job: _Job) -> _Outcome:
-        tx = Tx(connection=connection, now=self._clock())
-        savepoint = connection.begin_nested()
+    def _refuse(self, group: list[_Job], error: BaseException) -> list[_Outcome]:
+        self._connection.rollback()
+        return [_Outcome(job=job, error=error) for job in group]
+
+    async def _begin(self) -> None:
+        """Take the write lock if it is free; else wait for it where that holds up nobody."""
         try:
-            result = job.service(tx)
+            self._connection.begin()
+        except sa.exc.OperationalError:
+            self._connection.rollback()
+            await self._on_thread(self._begin_patiently)
+
+    def _begin_patiently(self) -> None:
+        self._wait_for_locks(self.lock_patience_ms)
+        try:
+            self._connection.begin()
+        finally:
+            self._wait_for_locks(0)
+
+    def _wait_for_locks(self, milliseconds: int) -> None:
+        driver: Any = self._connection.connection.driver_connection
+        driver.execute(f"PRAGMA busy_timeout={milliseconds}")
+
+    async def _on_thread(self, act: Callable[[], None]) -> None:
+        """Do what may wait for the disk or a lock; a cancelled caller waits for its end too."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, act)
+
+    def _attempt(self, job: _Job, committed: Committed) -> _Outcome:
+        try:
+            result = self._in_savepoint(job.service, committed)
         except sa.exc.OperationalError:
             raise  # locked, full or broken: the whole group's matter
         except Exception as error:  # noqa: BLE001 - belongs to the job's waiter
-            savepoint.rollback()
             return _Outcome(job=job, error=error)
-        savepoint.commit()
-        return _Outcome(job=job, result=result, wakes=frozenset(tx.wakes))
+        return _Outcome(job=job, result=result)
 
-    def _answer(self, outcomes: list[_Outcome]) -> None:
-        by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
-        for outcome in outcomes:
-            by_loop.setdefault(outcome.job.loop, []).append(outcome)
-        for loop, some in by_loop.items():
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(self._resolve, some)
+    def _in_savepoint(self, service: Callable[[Tx], R], committed: Committed) -> R:
+        driver: Any = self._connection.connection.driver_connection
+        tx = Tx(self._connection, self._clock())
+        driver.execute("SAVEPOINT command")
+        try:
+            result = service(tx)
+        except sa.exc.OperationalError:
+            raise
+        except Exception:
+            driver.execute("ROLLBACK TO command")
+            driver.execute("RELEASE command")
+            raise
+        driver.execute("RELEASE command")
+        committed.add(tx)
+        return result
 
-    def _resolve(self, outcomes: list[_Outcome]) -> None:
-        for outcome in outcomes:
-            outcome.resolve()
-        self._publish(frozenset().union(*(outcome.wakes for outcome in outcomes)))
+    def _follow(self, committed: Committed) -> None:
+        for service in self._followers.of(committed.topics):
+            try:
+                self._in_savepoint(service, committed)
+            except sa.exc.OperationalError:
+                raise
+            except Exception:  # noqa: BLE001 - the commands it follows stand without it
+                _log.exception("follower_failed")

@@ -1,8 +1,11 @@
 """Where the tables live. Times are epoch milliseconds, ids are text, lists and objects are JSON."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 from nexus.store.json_text import JsonText
+from oblivion.protocol import HELD_STATUSES, TaskStatus
 
 metadata = sa.MetaData()
 
@@ -172,15 +175,39 @@ tasks = sa.Table(
     _at("created_at"),
     _at("updated_at"),
     _at("finished_at", nullable=True),
-    sa.Index("tasks_waiting", "status", "priority", "created_at"),
-    sa.Index("tasks_by_holder", "holder_agent_id"),
-    sa.Index("tasks_by_lease", "lease_expires_at"),
+    sa.Index("tasks_by_holder", "holder_agent_id", "id"),
     sa.Index("tasks_by_tenant", "tenant_id", "id"),
     sa.Index("tasks_by_tenant_and_status", "tenant_id", "status"),
     sa.UniqueConstraint("tenant_id", "source", "source_id"),
 )
 """``attempt`` is the fence, raised by every grant; ``attempts_used`` counts against
 ``max_attempts`` and is spared by a task that was handed back."""
+
+
+def _one_of(*statuses: TaskStatus) -> sa.ColumnElement[bool]:
+    """Return the condition with its constants written out, so that a partial index serves it."""
+    return tasks.c.status.in_([sa.literal_column(f"'{status}'") for status in sorted(statuses)])
+
+
+is_waiting = _one_of(TaskStatus.TODO)
+is_held = _one_of(*HELD_STATUSES)
+
+
+def _partial(name: str, *columns: sa.Column[Any], where: sa.ColumnElement[bool]) -> None:
+    sa.Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+_partial(
+    "tasks_waiting",
+    tasks.c.project_id,
+    tasks.c.priority,
+    tasks.c.created_at,
+    tasks.c.id,
+    where=is_waiting,
+)
+_partial("tasks_held", tasks.c.holder_agent_id, where=is_held)
+_partial("tasks_by_lease", tasks.c.lease_expires_at, where=is_held)
+_partial("tasks_by_deadline", tasks.c.deadline_at, where=is_held & tasks.c.deadline_at.is_not(None))
 
 messages = sa.Table(
     "messages",

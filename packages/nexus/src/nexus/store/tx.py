@@ -1,45 +1,108 @@
 """Where a transaction lives, as services see it: a connection, the moment, and whom to wake."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
-Row = sa.RowMapping
+from nexus.store.statement import Row, Statement, insert_into, update_of
+
+__all__ = ["Committed", "Followers", "Row", "Tx"]
+
+Query = Statement | sa.Select[Any]
 
 
-@dataclass(frozen=True, kw_only=True)
 class Tx:
     """One command's view of the store; ``now`` is in epoch milliseconds.
 
     Topics named with :meth:`wake` are published once the transaction is on disk, and only then.
+    What runs in every task's life is a :class:`Statement`, whose values are given by name; what
+    runs now and then is an expression of SQLAlchemy Core that holds its values itself.
     """
 
-    connection: sa.Connection
-    now: int
-    wakes: set[str] = field(default_factory=set)
+    def __init__(self, connection: sa.Connection, now: int) -> None:
+        self.connection = connection
+        self.now = now
+        self.wakes: set[str] = set()
+        self.told: list[Row] = []
+        self._dialect = connection.dialect
+        self._driver = connection.connection.driver_connection
 
     def wake(self, *topics: str) -> None:
         """Ask for ``topics`` to be woken after the commit."""
         self.wakes.update(topics)
 
-    def one(self, query: sa.Select[Any]) -> Row | None:
+    def tell(self, event: Row) -> None:
+        """Name an agent's event that this transaction stores, for those who will send it."""
+        self.told.append(event)
+
+    def one(self, query: Query, **values: Any) -> Row | None:
         """Return the only row of ``query``, or None."""
-        return self.connection.execute(query).mappings().one_or_none()
+        rows = self.rows(query, **values)
+        if len(rows) > 1:
+            raise sa.exc.MultipleResultsFound(f"{len(rows)} rows where at most one was expected")
+        return rows[0] if rows else None
 
-    def rows(self, query: sa.Select[Any]) -> Sequence[Row]:
+    def rows(self, query: Query, **values: Any) -> Sequence[Row]:
         """Return all rows of ``query``."""
-        return self.connection.execute(query).mappings().all()
+        if isinstance(query, Statement):
+            return query.on(self._dialect).rows(self._driver, values)
+        return cast("Sequence[Row]", self.connection.execute(query).mappings().all())
 
-    def scalar(self, query: sa.Select[Any]) -> Any:
+    def scalar(self, query: Query, **values: Any) -> Any:
         """Return the first column of the first row, or None."""
+        if isinstance(query, Statement):
+            rows = self.rows(query, **values)
+            return next(iter(rows[0].values())) if rows else None
         return self.connection.execute(query).scalar()
 
     def insert(self, table: sa.Table, values: Mapping[str, Any]) -> None:
         """Insert one row."""
-        self.connection.execute(table.insert(), dict(values))
+        insert_into(table, tuple(values)).on(self._dialect).change(self._driver, values)
 
-    def change(self, statement: sa.Update | sa.Delete) -> int:
+    def update(self, table: sa.Table, values: Mapping[str, Any], **where: Any) -> int:
+        """Set ``values`` where columns equal ``where``; return how many rows that touched."""
+        statement = update_of(table, tuple(values), tuple(where))
+        was = {f"was_{name}": value for name, value in where.items()}
+        return statement.on(self._dialect).change(self._driver, {**values, **was})
+
+    def change(self, statement: Statement | sa.Update | sa.Delete, **values: Any) -> int:
         """Run an update or delete and return how many rows it touched."""
+        if isinstance(statement, Statement):
+            return statement.on(self._dialect).change(self._driver, values)
         return self.connection.execute(statement).rowcount
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What one commit has brought: the topics to wake and the agents' events."""
+
+    topics: set[str] = field(default_factory=set)
+    events: list[Row] = field(default_factory=list)
+
+    def add(self, tx: Tx) -> None:
+        """Count a command's transaction in."""
+        self.topics.update(tx.wakes)
+        self.events.extend(tx.told)
+
+
+class Followers:
+    """Services that follow from others: run in the same commit as whatever wakes their topic."""
+
+    def __init__(self) -> None:
+        self._services: dict[str, list[Callable[[Tx], object]]] = {}
+
+    def add(self, topic: str, service: Callable[[Tx], object]) -> None:
+        """Have ``service`` run whenever a command wakes ``topic``."""
+        self._services.setdefault(topic, []).append(service)
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """The topics that have followers."""
+        return frozenset(self._services)
+
+    def of(self, topics: Iterable[str]) -> list[Callable[[Tx], object]]:
+        """Return the services to run after commands that woke these topics."""
+        woken = [topic for topic in self._services if topic in set(topics)]
+        return [service for topic in woken for service in self._services[topic]]

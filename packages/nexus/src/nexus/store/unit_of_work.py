@@ -1,4 +1,4 @@
-"""Where services are run: each in a transaction, on a thread, its wake-ups after the commit."""
+"""Where services are run: each in a transaction, and what it caused made known after the commit."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from nexus.domain.errors import Unavailable
 from nexus.store.database import Database
 from nexus.store.group_commit import GroupCommit
-from nexus.store.tx import Tx
+from nexus.store.recent import RecentEvents
+from nexus.store.tx import Committed, Followers, Tx
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,6 +23,8 @@ Clock = Callable[[], int]
 class UnitOfWork(Protocol):
     """The one door to the store."""
 
+    recent: RecentEvents
+
     async def write(self, service: Service[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``service`` in a transaction and return its result once that is on disk."""
         ...
@@ -30,17 +33,37 @@ class UnitOfWork(Protocol):
         """Run ``service`` on a snapshot; it cannot change anything."""
         ...
 
+    def follow(self, topic: str, service: Callable[[Tx], object]) -> None:
+        """Run ``service`` in the same commit as every command that wakes ``topic``."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was submitted, then let go of the database."""
+        ...
+
 
 class SqliteUnitOfWork:
-    """The unit of work of the embedded database: one writing thread, a few reading ones."""
+    """The unit of work of the embedded database: one connection that writes, a few that read."""
 
     def __init__(
         self, database: Database, clock: Clock, publish: Callable[[Iterable[str]], None]
     ) -> None:
+        self.recent = RecentEvents()
         self._database = database
         self._clock = clock
-        self._writer = GroupCommit(database.writer, clock, publish)
+        self._publish = publish
+        self._followers = Followers()
+        self._writer = GroupCommit(database.writer, clock, self._make_known, self._followers)
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="nexus-read")
+
+    @property
+    def lock_patience_ms(self) -> int:
+        """How long a write waits for another process that holds the database's lock."""
+        return self._writer.lock_patience_ms
+
+    @lock_patience_ms.setter
+    def lock_patience_ms(self, milliseconds: int) -> None:
+        self._writer.lock_patience_ms = milliseconds
 
     async def write(self, service: Service[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``service`` in a transaction and return its result once that is on disk.
@@ -63,12 +86,20 @@ class SqliteUnitOfWork:
 
     def _read(self, service: Callable[[Tx], R]) -> R:
         try:
-            with self._database.reader.connect() as connection:
-                return service(Tx(connection=connection, now=self._clock()))
+            with self._database.reader.begin() as connection:
+                return service(Tx(connection, self._clock()))
         except sa.exc.OperationalError as error:
             raise Unavailable(f"the database does not answer: {error.orig}") from error
 
-    def close(self) -> None:
-        """Finish what was submitted, then stop the threads."""
-        self._writer.close()
+    def follow(self, topic: str, service: Callable[[Tx], object]) -> None:
+        """Run ``service`` in the same commit as every command that wakes ``topic``."""
+        self._followers.add(topic, service)
+
+    def _make_known(self, committed: Committed) -> None:
+        self.recent.add(committed.events)
+        self._publish(committed.topics - self._followers.topics)  # those were seen to already
+
+    async def close(self) -> None:
+        """Finish what was submitted, then let go of the database."""
+        await self._writer.close()
         self._readers.shutdown()

@@ -1,0 +1,106 @@
+"""Where the statements of every task's life are made ready: compiled once, then only run.
+
+SQLAlchemy Core stays the language. But to build, look up and execute an expression takes it ten
+times as long as the database takes to answer, so what runs often is a :class:`Statement`: its SQL
+is made once for each kind of database and goes straight to the driver.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+
+Row = Mapping[str, Any]
+"""One row by its columns' names."""
+Process = Callable[[Any], Any]
+Core = sa.Select[Any] | sa.Insert | sa.Update | sa.Delete
+
+
+class Statement:
+    """A Core statement whose values come by name, as ``sa.bindparam``; constants are plain values.
+
+    Lists have no place in it: write them out (``schema.is_held``) or run the expression itself.
+    """
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._compiled: dict[str, _Compiled] = {}
+
+    def on(self, dialect: sa.Dialect) -> "_Compiled":
+        """Return the statement as this kind of database wants it."""
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _Compiled(self._core, dialect)
+        return compiled
+
+
+class _Compiled:
+    def __init__(self, core: Core, dialect: sa.Dialect) -> None:
+        compiled = core.compile(dialect=dialect)
+        binds = {name: bind for bind, name in compiled.bind_names.items()}
+        self._dialect = dialect
+        self._sql = str(compiled)
+        self._order = compiled.positiontup
+        self._constants = {name: bind.value for name, bind in binds.items() if not bind.required}
+        self._into = _processors(binds, dialect, "bind_processor")
+        columns = {str(column.key): column for column in _returned(core)}
+        self._keys = tuple(columns)
+        self._out_of = _processors(columns, dialect, "result_processor", None)
+
+    def rows(self, driver: Any, values: Mapping[str, Any]) -> list[Row]:
+        """Run it and return its rows."""
+        found = self._execute(driver, values).fetchall()
+        rows = [dict(zip(self._keys, row, strict=True)) for row in found]
+        for key, out_of in self._out_of:
+            for row in rows:
+                if row[key] is not None:
+                    row[key] = out_of(row[key])
+        return rows  # type: ignore[return-value]  # a dict is a mapping
+
+    def change(self, driver: Any, values: Mapping[str, Any]) -> int:
+        """Run it and return how many rows it touched."""
+        touched: int = self._execute(driver, values).rowcount
+        return touched
+
+    def _execute(self, driver: Any, values: Mapping[str, Any]) -> Any:
+        bound = {**self._constants, **values}
+        for name, into in self._into:
+            bound[name] = into(bound[name])
+        given = bound if self._order is None else [bound[name] for name in self._order]
+        dbapi = self._dialect.loaded_dbapi
+        try:
+            return driver.execute(self._sql, given)
+        except dbapi.Error as error:
+            # As SQLAlchemy does, so that all who catch know one kind of error.
+            raise sa.exc.DBAPIError.instance(
+                self._sql, None, error, dbapi.Error, dialect=self._dialect
+            ) from error
+
+
+def _returned(core: Core) -> tuple[sa.ColumnElement[Any], ...]:
+    return tuple(getattr(core, "exported_columns", ()))
+
+
+def _processors(
+    typed: Mapping[str, Any], dialect: sa.Dialect, kind: str, *more: Any
+) -> list[tuple[str, Process]]:
+    found = {
+        name: getattr(one.type.dialect_impl(dialect), kind)(dialect, *more)
+        for name, one in typed.items()
+    }
+    return [(name, process) for name, process in found.items() if process is not None]
+
+
+@lru_cache(maxsize=256)
+def insert_into(table: sa.Table, columns: tuple[str, ...]) -> Statement:
+    """Return the statement that inserts one row with these columns."""
+    return Statement(table.insert().values({name: sa.bindparam(name) for name in columns}))
+
+
+@lru_cache(maxsize=256)
+def update_of(table: sa.Table, columns: tuple[str, ...], where: tuple[str, ...]) -> Statement:
+    """Return the statement that sets these columns where those equal ``was_<column>``."""
+    conditions = [table.c[name] == sa.bindparam(f"was_{name}") for name in where]
+    values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
+    return Statement(table.update().where(*conditions).values(values))
