@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
 
@@ -35,7 +35,7 @@ _scheme = OAuth2(
 )
 
 
-def platform_of(request: Request) -> Platform:
+async def platform_of(request: Request) -> Platform:
     """Return the platform that this API serves."""
     platform: Platform = request.app.state.platform
     return platform
@@ -85,16 +85,31 @@ class Door:
         return act(tx, caller)
 
 
-def _entrance(requires: Requirement) -> Callable[..., Awaitable[Door]]:
-    async def enter(
-        request: Request, platform: Here, authorization: Annotated[str | None, Security(_scheme)]
-    ) -> Door:
-        claimed = platform.tokens.read(_token(authorization), platform.clock())
-        requires(claimed)
-        keyed = await _keyed(request, platform, claimed) if request.method == "POST" else None
-        return Door(platform=platform, claimed=claimed, requires=requires, request=keyed)
+class Entrance:
+    """Lets those in whose role suffices: a dependency for FastAPI, and what lean routes ask."""
 
-    return enter
+    def __init__(self, requires: Requirement) -> None:
+        self._requires = requires
+
+    async def __call__(
+        self, request: Request, _authorization: Annotated[str | None, Security(_scheme)]
+    ) -> Door:
+        """Return the door of the request's caller; how it shows its token, the API tells."""
+        return await self.door(request)
+
+    async def door(self, request: Request) -> Door:
+        """Return the door of the request's caller.
+
+        Raises:
+            Unauthenticated: it shows no token, or one that is not good.
+            Forbidden: its role does not suffice.
+        """
+        platform = await platform_of(request)
+        token = _token(request.headers.get("Authorization"))
+        claimed = platform.tokens.read(token, platform.clock())
+        self._requires(claimed)
+        keyed = await _keyed(request, platform, claimed) if request.method == "POST" else None
+        return Door(platform=platform, claimed=claimed, requires=self._requires, request=keyed)
 
 
 def _token(authorization: str | None) -> str:
@@ -128,10 +143,10 @@ def _speaker(caller: Principal) -> None:
         caller.require_admin()
 
 
-AdminDoor = Annotated[Door, Depends(_entrance(Principal.require_admin))]
-ViewerDoor = Annotated[Door, Depends(_entrance(Principal.require_viewer))]
-AgentDoor = Annotated[Door, Depends(_entrance(Principal.require_agent))]
-SpeakerDoor = Annotated[Door, Depends(_entrance(_speaker))]
+AdminDoor = Annotated[Door, Depends(Entrance(Principal.require_admin))]
+ViewerDoor = Annotated[Door, Depends(Entrance(Principal.require_viewer))]
+AgentDoor = Annotated[Door, Depends(Entrance(Principal.require_agent))]
+SpeakerDoor = Annotated[Door, Depends(Entrance(_speaker))]
 """For agents and admins: those who act on tasks."""
-OpenDoor = Annotated[Door, Depends(_entrance(_anyone))]
+OpenDoor = Annotated[Door, Depends(Entrance(_anyone))]
 """For every role; what an agent sees is bounded by its groups."""

@@ -35,7 +35,7 @@ class Hashers:
         return await run_sync(work, *args, limiter=self._limiter)
 
 
-def _hashers_of(request: Request) -> Hashers:
+async def _hashers_of(request: Request) -> Hashers:
     hashers: Hashers = request.app.state.hashers
     return hashers
 

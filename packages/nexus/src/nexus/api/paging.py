@@ -24,7 +24,7 @@ class Paging(BaseModel):
     cursor: str | None
 
 
-def _paging(limit: Limit = 50, cursor: Cursor = None) -> Paging:
+async def _paging(limit: Limit = 50, cursor: Cursor = None) -> Paging:
     return Paging(limit=limit, cursor=cursor)
 
 

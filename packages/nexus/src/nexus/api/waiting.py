@@ -26,7 +26,7 @@ class Drain:
         self.begun = True
 
 
-def _drain_of(request: Request) -> Drain:
+async def _drain_of(request: Request) -> Drain:
     drain: Drain = request.app.state.drain
     return drain
 

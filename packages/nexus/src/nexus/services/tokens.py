@@ -1,10 +1,11 @@
 """Where access tokens are signed and read: JWTs with one pinned algorithm."""
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from dataclasses import dataclass, field
 
 import jwt
 
-from nexus.domain.errors import NexusError, Unauthenticated
+from nexus.domain.errors import Unauthenticated
 from nexus.domain.principal import Principal, Role
 from nexus.store.ids import new_id
 from oblivion.protocol import ErrorCode
@@ -13,6 +14,7 @@ ALGORITHM = "HS256"
 LIFETIME_S = 900
 _AUDIENCE = "oblivion"
 _TYPE = "at+jwt"
+_MOST_KNOWN = 20_000
 
 
 class TokenExpired(Unauthenticated):
@@ -24,11 +26,17 @@ class TokenExpired(Unauthenticated):
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """Signs and reads tokens with one key; ``issuer`` names this Nexus, times are in seconds."""
+    """Signs and reads tokens with one key; ``issuer`` names this Nexus, times are in seconds.
+
+    A token that was found good is known by heart until it expires: what it says cannot change.
+    """
 
     key: bytes
     issuer: str = "nexus"
     lifetime_s: int = LIFETIME_S
+    _known: OrderedDict[str, tuple[Principal, int]] = field(
+        default_factory=OrderedDict, init=False, compare=False
+    )
 
     def __repr__(self) -> str:
         return f"Tokens(issuer={self.issuer!r})"
@@ -56,6 +64,15 @@ class Tokens:
             TokenExpired: it was valid once.
             Unauthenticated: it is not a token of this Nexus.
         """
+        principal, expires_ms = self._known.get(token) or self._verified(token)
+        if expires_ms <= now_ms:
+            raise TokenExpired("the token has expired; ask for a new one")
+        self._known[token] = principal, expires_ms
+        if len(self._known) > _MOST_KNOWN:
+            self._known.popitem(last=False)
+        return principal
+
+    def _verified(self, token: str) -> tuple[Principal, int]:
         try:
             claims = jwt.decode(
                 token,
@@ -69,21 +86,14 @@ class Tokens:
                     "verify_iat": False,
                 },
             )
-            refusal = self._refusal(token, claims, now_ms)
-            if refusal is not None:
-                raise refusal
-            return Principal(
+            if jwt.get_unverified_header(token).get("typ") != _TYPE:
+                raise Unauthenticated("this is not an access token")
+            principal = Principal(
                 tenant_id=claims["tenant"],
                 client_id=claims["sub"],
                 role=Role(claims["role"]),
                 agent_id=claims["agent"],
             )
+            return principal, int(claims["exp"]) * 1000
         except (jwt.InvalidTokenError, KeyError, ValueError) as error:
             raise Unauthenticated("this is not an access token of this Nexus") from error
-
-    def _refusal(self, token: str, claims: dict[str, object], now_ms: int) -> NexusError | None:
-        if jwt.get_unverified_header(token).get("typ") != _TYPE:
-            return Unauthenticated("this is not an access token")
-        if int(str(claims["exp"])) * 1000 <= now_ms:
-            return TokenExpired("the token has expired; ask for a new one")
-        return None
