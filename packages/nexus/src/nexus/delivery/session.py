@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+from nexus import failpoints
 from nexus.delivery.outlet import Outlet, OutletClosed
 from nexus.delivery.patience import patiently
 from nexus.services import events, sessions, views
@@ -141,7 +142,9 @@ class LiveSession:
             id_=row["id"],
             seq=row["seq"],
         )
+        failpoints.reach("emit.before")
         await self.outlet.send(row["type"], envelope)
+        failpoints.reach("emit.after")
         self._sent = row["seq"]
         if self._acks:
             self._in_flight.add(row["seq"])

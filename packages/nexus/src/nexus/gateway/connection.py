@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nexus import failpoints
 from nexus.delivery import LiveSession, patiently
 from nexus.domain.errors import Invalid, NexusError
 from nexus.domain.json_values import MAX_DEPTH, is_too_deep, refuse_nul
@@ -66,11 +67,14 @@ class Connection:
         async def write() -> Answer:
             return await self._platform.store.write(carry_out, call, context, payload)
 
+        if isinstance(payload, EventAck):
+            failpoints.reach("ack.before")
         # Nobody reads the refusal of an acknowledgement, so none is made.
         answer = await (patiently(write) if isinstance(payload, EventAck) else write())
         if isinstance(payload, AgentReady):
             await self._begin(payload, answer)
         elif isinstance(payload, EventAck):
+            failpoints.reach("ack.after")
             self.session.acknowledged(payload.seqs)
         return answer
 

@@ -7,6 +7,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 import sqlalchemy as sa
 
+from nexus import failpoints
 from nexus.domain.errors import Unavailable
 from nexus.store.database import Database
 from nexus.store.group_commit import GroupCommit
@@ -71,7 +72,10 @@ class SqliteUnitOfWork:
         Raises:
             Unavailable: the database is locked, full or failing; nothing was changed.
         """
-        return await self._writer.submit(lambda tx: service(tx, *args, **kwargs))
+        failpoints.reach("accept")
+        result = await self._writer.submit(lambda tx: service(tx, *args, **kwargs))
+        failpoints.reach("answer")
+        return result
 
     async def read(self, service: Service[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``service`` on a snapshot.
