@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import sqlalchemy as sa
+
 from nexus.store.schema import activity
 from nexus.store.tx import Row, Tx
 
@@ -47,6 +49,18 @@ def newest(tx: Tx, tenant_id: str, *, limit: int, before: int | None = None) -> 
 
 
 def since(tx: Tx, tenant_id: str, *, after: int, limit: int) -> list[Row]:
-    """Return entries that came after the entry with id ``after``, oldest first."""
-    query = activity.select().where(activity.c.tenant_id == tenant_id, activity.c.id > after)
-    return list(tx.rows(query.order_by(activity.c.id).limit(limit)))
+    """Return entries that came after the entry with id ``after``, oldest first.
+
+    An ``after`` that this history never reached comes from another one, of before a restore: all
+    of this one came since.
+    """
+    known = activity.select().where(activity.c.tenant_id == tenant_id)
+    found = tx.rows(known.where(activity.c.id > after).order_by(activity.c.id).limit(limit))
+    if found or not after or after <= (_newest_id(tx) or after):
+        return list(found)
+    return list(tx.rows(known.order_by(activity.c.id).limit(limit)))
+
+
+def _newest_id(tx: Tx) -> int | None:
+    newest: int | None = tx.scalar(sa.select(sa.func.max(activity.c.id)))
+    return newest
