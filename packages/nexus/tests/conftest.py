@@ -5,12 +5,60 @@ from pathlib import Path
 
 import pytest
 
+from postgres_server import PostgresServer
 from service_world import ServiceWorld
+
+KINDS = ("sqlite", "postgres")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run choose its databases; without the choice it takes both."""
+    parser.addoption(
+        "--database", choices=[*KINDS, "both"], default="both", help="run on this database only"
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run whatever takes a database on each one that was chosen."""
+    if "database_kind" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--database", "both")
+        kinds = KINDS if chosen == "both" else [chosen]
+        metafunc.parametrize("database_kind", kinds, scope="session")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this process' own, started when the first test asks for it."""
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[ServiceWorld]:
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """A fresh PostgreSQL database with the schema in it."""
+    url = postgres.migrated_database()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture
+def database_url(
+    database_kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """The address of a fresh database, SQLite in one run of the test and PostgreSQL in another."""
+    if database_kind == "sqlite":
+        yield f"sqlite:///{tmp_path / 'nexus.db'}"
+    else:
+        yield request.getfixturevalue("postgres_url")
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[ServiceWorld]:
     """A store with a team, an assigning project ``work`` and a claiming one ``race``."""
-    world = ServiceWorld(tmp_path / "nexus.db")
+    world = ServiceWorld(database_url)
     yield world
     world.database.close()

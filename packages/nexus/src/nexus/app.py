@@ -24,7 +24,7 @@ from nexus.services.platform import Platform
 from nexus.services.secrets import hash_secret, make_secret
 from nexus.services.tokens import Tokens
 from nexus.settings import Settings
-from nexus.store import Database
+from nexus.store import SqliteDatabase
 from nexus.store.clock import wall_clock
 from nexus.store.database import prepare_data_dir
 from nexus.store.unit_of_work import Clock, SqliteUnitOfWork
@@ -51,7 +51,7 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     """
     prepare_data_dir(settings.data_dir)
     keys = load_keys(settings.data_dir)
-    database = Database(settings.database_path)
+    database = SqliteDatabase(settings.database_path)
     database.migrate()
     bus = LocalBus()
     store = SqliteUnitOfWork(database, clock, bus.wake)

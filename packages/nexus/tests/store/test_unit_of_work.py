@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from fake_time import FakeTime
 from nexus.domain.errors import Conflict, Unavailable
-from nexus.store import Database, Tx
+from nexus.store import SqliteDatabase, Tx
 from nexus.store.schema import meta
 from nexus.store.unit_of_work import SqliteUnitOfWork
 
@@ -22,7 +22,7 @@ class Door:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.published: list[str] = []
-        self.database = Database(path)
+        self.database = SqliteDatabase(path)
         self.database.migrate()
         self.store = SqliteUnitOfWork(self.database, FakeTime(), self._publish)
 

@@ -9,7 +9,7 @@ from nexus.domain.limits import Limits
 from nexus.domain.principal import Principal, Role
 from nexus.services import agents, events, groups, handover, installation, projects, sessions, tasks
 from nexus.services.sessions import SessionRef
-from nexus.store import Database, Tx
+from nexus.store import Tx, open_database
 from nexus.store.tx import Row
 from oblivion.protocol import (
     AgentReady,
@@ -27,10 +27,10 @@ NODE = "node-1"
 class ServiceWorld:
     """Runs each service in a transaction of its own, as the unit of work does."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, database: str | Path) -> None:
         self.time = FakeTime()
         self.limits = Limits()
-        self.database = Database(path)
+        self.database = open_database(database)
         self.database.migrate()
         self.woken: set[str] = set()
         tenant_id = self.run(installation.bootstrap)

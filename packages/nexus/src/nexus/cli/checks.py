@@ -68,11 +68,11 @@ def data_folder(path: Path) -> Finding:
 
 def schema(database: Path) -> Iterator[Finding]:
     """Check that this version of Nexus can use the database, if there is one."""
-    from nexus.store import Database, DataDirError
+    from nexus.store import DataDirError, SqliteDatabase
 
     if not database.exists():
         return
-    opened = Database(database)
+    opened = SqliteDatabase(database)
     try:
         opened.refuse_newer()
         version, newest = opened.version(), opened.newest_version()

@@ -37,16 +37,16 @@ def migrate(
 
 def _migrate(settings: "Settings", *, only_check: bool) -> tuple[str | None, str]:
     """Return the schema's version before and after; with ``only_check``, what it would be after."""
-    from nexus.store import Database
+    from nexus.store import SqliteDatabase
     from nexus.store.database import prepare_data_dir
 
     if only_check and not settings.database_path.exists():
-        return None, Database.newest_version()
+        return None, SqliteDatabase.newest_version()
     prepare_data_dir(settings.data_dir)
-    database = Database(settings.database_path)
+    database = SqliteDatabase(settings.database_path)
     try:
         database.refuse_newer()
         before = database.version()
-        return before, Database.newest_version() if only_check else database.migrate()
+        return before, SqliteDatabase.newest_version() if only_check else database.migrate()
     finally:
         database.close()

@@ -2,7 +2,7 @@
 
 from alembic.migration import MigrationContext
 
-from nexus.store.database import Database
+from nexus.store import Database
 from nexus.store.tx import Tx
 
 

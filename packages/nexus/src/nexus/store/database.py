@@ -1,23 +1,24 @@
-"""Where a database is opened: SQLite in a data folder, its pragmas, and its schema's version."""
+"""Where a database is opened, whichever it is: one engine that writes, one that only reads."""
 
 import os
+from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy.pool import QueuePool
 
-MIGRATIONS = Path(__file__).parent / "migrations"
-_READERS = 4
-_PATIENCE_S = 5
+from nexus.store import versions
 
 
-class DataDirError(Exception):
-    """The data folder cannot be used; the message says why and what to do."""
+class StoreError(Exception):
+    """What is kept cannot be reached or used; the message says why and what to do."""
+
+
+class DataDirError(StoreError):
+    """The data folder cannot be used."""
+
+
+class DatabaseUnusable(StoreError):
+    """The database that ``NEXUS_DATABASE_URL`` names cannot be used."""
 
 
 def prepare_data_dir(path: Path) -> None:
@@ -40,101 +41,74 @@ def prepare_data_dir(path: Path) -> None:
         )
 
 
-class Database:
-    """An opened SQLite file: one engine that writes, one that only reads."""
+class Database(ABC):
+    """An opened database; ``name`` shows it to people and holds no password."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.writer = self._engine(read_only=False)
-        self.reader = self._engine(read_only=True)
-
-    def _engine(self, *, read_only: bool) -> sa.Engine:
-        engine = sa.create_engine(
-            f"sqlite:///{self.path}",
-            poolclass=QueuePool,
-            pool_size=_READERS if read_only else 1,
-            max_overflow=0,
-            connect_args={
-                "check_same_thread": False,
-                "timeout": _PATIENCE_S,
-                "cached_statements": 512,
-            },
-        )
-        sa.event.listen(engine, "connect", _set_pragmas(read_only=read_only))
-        sa.event.listen(engine, "begin", _begin_deferred if read_only else _begin_immediate)
-        return engine
+    name: str
+    writer: sa.Engine
+    reader: sa.Engine
 
     def migrate(self) -> str:
         """Bring the schema to this version's and return that version.
 
         Raises:
-            DataDirError: the data was written by a newer Nexus.
+            StoreError: the database cannot be used, or a newer Nexus has written it.
         """
         self.refuse_newer()
-        config = _alembic_config()
         with self.writer.connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            self.keep_others_out(connection)
+            versions.upgrade(connection)
             connection.commit()
         return self.newest_version()
 
     def refuse_newer(self) -> None:
-        """Refuse a schema that this version of Nexus does not know."""
+        """Refuse a schema that this version of Nexus does not know.
+
+        Raises:
+            StoreError: the database cannot be used, or a newer Nexus has written it.
+        """
         found = self.version()
-        known = {script.revision for script in _scripts().walk_revisions()}
-        if found is not None and found not in known:
-            raise DataDirError(
-                f"{self.path} was written by a newer Nexus (schema {found}, "
-                f"this one knows up to {self.newest_version()}); upgrade Nexus or restore a backup"
+        if not versions.is_known(found):
+            raise self.unusable(
+                f"was written by a newer Nexus (schema {found}, this one knows up to "
+                f"{self.newest_version()}); upgrade Nexus or restore a backup"
             )
 
     def version(self) -> str | None:
-        """Return the version of the schema on disk; None for an empty database."""
+        """Return the version of the schema that is there; None for an empty database.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
         try:
             with self.writer.connect() as connection:
-                return MigrationContext.configure(connection).get_current_revision()
-        except sa.exc.DatabaseError as error:
-            raise DataDirError(f"{self.path} is not usable as a database: {error.orig}") from error
+                self.check(connection)
+                return versions.found(connection)
+        except sa.exc.DBAPIError as error:
+            raise self.broken(error) from error
 
     @staticmethod
     def newest_version() -> str:
         """Return the schema version that this code needs."""
-        return _scripts().get_current_head() or ""
+        return versions.newest()
+
+    @abstractmethod
+    def unusable(self, why: str) -> StoreError:
+        """Return the error that names this database and says why it cannot be used."""
+
+    @abstractmethod
+    def broken(self, error: sa.exc.DBAPIError) -> StoreError:
+        """Return what an error of the driver means for whoever opens the database."""
+
+    @abstractmethod
+    def check(self, connection: sa.Connection) -> None:
+        """Refuse a server that Nexus cannot work with."""
+
+    @abstractmethod
+    def keep_others_out(self, connection: sa.Connection) -> None:
+        """Wait until nobody else changes the schema, and let nobody until the commit."""
 
     def close(self) -> None:
         """Close every connection."""
         self.writer.dispose()
         self.reader.dispose()
-
-
-def _alembic_config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return config
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_alembic_config())
-
-
-def _set_pragmas(*, read_only: bool) -> Any:
-    def on_connect(dbapi_connection: Any, _record: Any) -> None:
-        dbapi_connection.isolation_level = None  # transactions are begun by the listeners below
-        cursor = dbapi_connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA synchronous=FULL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA temp_store=MEMORY")
-        if read_only:
-            cursor.execute("PRAGMA query_only=ON")
-        cursor.close()
-
-    return on_connect
-
-
-def _begin_immediate(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _begin_deferred(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN")

@@ -14,6 +14,8 @@ import sqlalchemy as sa
 Row = Mapping[str, Any]
 """One row by its columns' names."""
 Process = Callable[[Any], Any]
+_FLOAT8 = 701
+"""What PostgreSQL calls our numbers with a fraction; no other type of ours looks at it."""
 Core = sa.Select[Any] | sa.Insert | sa.Update | sa.Delete
 
 
@@ -46,7 +48,7 @@ class _Compiled:
         self._into = _processors(binds, dialect, "bind_processor")
         columns = {str(column.key): column for column in _returned(core)}
         self._keys = tuple(columns)
-        self._out_of = _processors(columns, dialect, "result_processor", None)
+        self._out_of = _processors(columns, dialect, "result_processor", _FLOAT8)
 
     def rows(self, driver: Any, values: Mapping[str, Any]) -> list[Row]:
         """Run it and return its rows."""

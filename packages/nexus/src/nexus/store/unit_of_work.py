@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from nexus import failpoints
 from nexus.domain.errors import Unavailable
-from nexus.store.database import Database
 from nexus.store.group_commit import GroupCommit
 from nexus.store.recent import RecentEvents
+from nexus.store.sqlite import SqliteDatabase
 from nexus.store.tx import Committed, Followers, Tx
 
 P = ParamSpec("P")
@@ -47,7 +47,7 @@ class SqliteUnitOfWork:
     """The unit of work of the embedded database: one connection that writes, a few that read."""
 
     def __init__(
-        self, database: Database, clock: Clock, publish: Callable[[Iterable[str]], None]
+        self, database: SqliteDatabase, clock: Clock, publish: Callable[[Iterable[str]], None]
     ) -> None:
         self.recent = RecentEvents()
         self._database = database
