@@ -1,4 +1,4 @@
-"""Where a Nexus and a process full of agents stand ready, and whole cycles are driven through them.
+"""Where a Nexus and a process full of SDK agents stand ready, and whole cycles are driven.
 
 A cycle: HTTP in, stored with fsync, pushed to an agent, handled, DONE recorded.
 """
@@ -10,17 +10,14 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
+from bench.lean import BACKLOG, CONNECTIONS, PACE, PROJECT
 from bench.load.http import Connections, connections, request
-from bench.load.pace import CONNECTIONS, PER_SECOND, at_pace, waits_ms
+from bench.load.pace import at_pace, waits_ms
 from bench.nexus_process import Nexus, nexus
 from bench.processes import Worker, cpu_seconds, worker
 
-PROJECT = "work"
-BACKLOG = 500
-"""Tasks that wait or run at saturation; enough that no slot is ever free for want of work."""
 FEW = 20
 """Tasks that wait or run where speed is not the question."""
-LOAD_CONNECTIONS = 32
 _LOOK_EVERY_S = 0.05
 _WARM_UP_S = 1.0
 
@@ -74,9 +71,9 @@ class Crew:
 
     async def paced(self, seconds: float) -> list[float]:
         """Let tasks come in at an even pace; return the ms from each request to its handler."""
-        titles = self.titles(int(seconds * PER_SECOND))
+        titles = self.titles(int(seconds * PACE))
         async with connections(self.nexus.url, CONNECTIONS) as load:
-            asked = await at_pace(load, self.prepare, titles)
+            asked = await at_pace(load, self.prepare, titles, PACE)
         return await waits_ms(asked, self.agents)
 
     async def saturated(self, *, runs: int, seconds: float) -> list[Run]:
@@ -84,7 +81,7 @@ class Crew:
 
         The crew is of no use afterwards: the backlog is left to it.
         """
-        async with connections(self.nexus.url, LOAD_CONNECTIONS) as load, asyncio.TaskGroup() as on:
+        async with connections(self.nexus.url, CONNECTIONS) as load, asyncio.TaskGroup() as on:
             pressing = on.create_task(self._press(load))
             await asyncio.sleep(_WARM_UP_S)
             found = [await self._period(seconds) for _ in range(runs)]

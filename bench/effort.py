@@ -13,7 +13,6 @@ class Effort:
         import_runs: the same for interpreters that are started.
         saturated_seconds: how long whole cycles are counted at saturation.
         paced_seconds: how long tasks come in at an even pace.
-        echoes: acknowledged events of the bare echo.
         requests: requests for a token.
         warm_tasks: tasks before the first reading of memory.
         more_tasks: tasks between the two readings.
@@ -24,7 +23,6 @@ class Effort:
     import_runs: int = 7
     saturated_seconds: float = 2.0
     paced_seconds: float = 2.5
-    echoes: int = 5_000
     requests: int = 1_000
     warm_tasks: int = 200
     more_tasks: int = 1_000
@@ -37,6 +35,5 @@ FULL = Effort(
     import_runs=15,
     saturated_seconds=10.0,
     paced_seconds=20.0,
-    echoes=50_000,
     requests=5_000,
 )

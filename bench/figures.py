@@ -1,6 +1,6 @@
 """Where measured numbers become figures: repeated, compared with a rival, held against an aim."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -98,7 +98,7 @@ def oblivion(values: list[float]) -> Samples:
     return Samples(who="Oblivion", values=tuple(values))
 
 
-def percentile(values: list[float], share: float) -> float:
+def percentile(values: Sequence[float], share: float) -> float:
     """Return the value that ``share`` (0 to 1) of the values do not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

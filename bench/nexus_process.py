@@ -61,6 +61,13 @@ class Nexus:
             "client_secret": made["clientSecret"],
         }
 
+    async def token(self, agent: Mapping[str, str]) -> str:
+        """Return an access token of an agent."""
+        names = ("client_id", "client_secret")
+        made = await self.post("/auth/token", **{name: agent[name] for name in names})
+        token: str = made["access_token"]
+        return token
+
     async def done(self, project: str) -> int:
         """Return how many tasks of a project are recorded as DONE."""
         answer = await self.http.get(f"/projects/{project}/stats")

@@ -30,12 +30,12 @@ class Worker:
         """The process id."""
         return self._process.pid
 
-    async def tell(self, message: object) -> Any:
-        """Send a line and return the answer."""
+    async def tell(self, message: object, *, within: float = DEADLINE_S) -> Any:
+        """Send a line and return the answer, which comes within some seconds."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(within):
             line = await self._process.stdout.readline()
         if not line:
             raise RuntimeError("a worker of the benchmark ended; what it said stands above")

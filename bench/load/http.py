@@ -6,40 +6,137 @@ By hand, because httpx2 takes about a millisecond a request, more than the serve
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import cast
 from urllib.parse import urlsplit
 
-Reader = asyncio.StreamReader
-Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+HEAD_END = b"\r\n\r\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What came back; a lost connection answers with status 0."""
+
+    status: int
+    body: bytes
+
+    def checked(self) -> bytes:
+        """Return the body.
+
+        Raises:
+            RuntimeError: the answer is not 2xx.
+        """
+        if not 200 <= self.status < 300:
+            raise RuntimeError(f"HTTP {self.status}: {self.body.decode()}")
+        return self.body
+
+
+Answered = Callable[[Answer], object]
+LOST = Answer(status=0, body=b"the connection was lost before the answer came")
 
 
 def request(url: str, path: str, body: Mapping[str, object], **headers: str) -> bytes:
-    """Return a POST of JSON, ready to be written."""
+    """Return a POST of JSON, ready to be written; ``_`` in a header's name stands for ``-``."""
     content = json.dumps(body).encode()
     head = {
         "Host": urlsplit(url).netloc,
         "Content-Type": "application/json",
         "Content-Length": str(len(content)),
-        **headers,
+        **{name.replace("_", "-"): value for name, value in headers.items()},
     }
     lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in head.items())]
     return "\r\n".join([*lines, "", ""]).encode() + content
 
 
-async def _open(url: str) -> Stream:
-    address = urlsplit(url)
-    return await asyncio.open_connection(address.hostname, address.port)
+class _Connection(asyncio.Protocol):
+    """One connection; at most one request is under way."""
+
+    def __init__(self, idle: Callable[["_Connection"], None], lost: Callable[[], None]) -> None:
+        self._idle = idle
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._answered: Answered | None = None
+        self._received = b""
+
+    @property
+    def alive(self) -> bool:
+        """Whether a request can be sent."""
+        return self._transport is not None and not self._transport.is_closing()
+
+    def ask(self, prepared: bytes, answered: Answered) -> None:
+        """Send a request; ``answered`` is called with what comes back."""
+        assert self._transport is not None
+        self._answered = answered
+        self._transport.write(prepared)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one only in shape
+
+    def data_received(self, data: bytes) -> None:
+        """Read until an answer is whole."""
+        self._received += data
+        answer = _whole_answer(self._received)
+        if answer is not None:
+            self._received = b""
+            answered, self._answered = self._answered, None
+            self._idle(self)
+            if answered is not None:
+                answered(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End, which is an answer too."""
+        self._lost()
+        if self._answered is not None:
+            self._answered(LOST)
+
+
+def _whole_answer(received: bytes) -> Answer | None:
+    head, end, body = received.partition(HEAD_END)
+    if not end:
+        return None
+    _, _, length = head.lower().partition(b"content-length:")
+    if len(body) < int(length.split(b"\r\n", 1)[0]):
+        return None
+    return Answer(status=int(head[9:12]), body=body)
 
 
 class Connections:
-    """A few keep-alive connections to one server; whoever posts waits for a free one."""
+    """A few keep-alive connections to one server; a request waits for a free one."""
 
-    def __init__(self, url: str, streams: list[Stream]) -> None:
-        self._url = url
-        self._idle: asyncio.Queue[Stream] = asyncio.Queue()
-        self._count = len(streams)
-        for stream in streams:
-            self._idle.put_nowait(stream)
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        self._host, self._port = address.hostname or "", address.port or 80
+        self._idle: list[_Connection] = []
+        self._waiting: deque[tuple[bytes, Answered]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def idle(self) -> int:
+        """How many connections have nothing to do."""
+        return len(self._idle)
+
+    async def open(self, count: int) -> None:
+        """Open more connections."""
+        for _ in range(count):
+            await self._open()
+
+    def send(self, prepared: bytes, answered: Answered) -> None:
+        """Send a prepared request as soon as a connection is free."""
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.alive:
+                connection.ask(prepared, answered)
+                return
+        self._waiting.append((prepared, answered))
 
     async def post(self, prepared: bytes) -> bytes:
         """Send a prepared request and return the body of its answer.
@@ -47,48 +144,61 @@ class Connections:
         Raises:
             RuntimeError: the answer is not 2xx.
         """
-        stream = await self._idle.get()
-        try:
-            if stream[0].at_eof():  # servers close what was idle for a while
-                stream = await _open(self._url)
-            stream[1].write(prepared)
-            return await _answer(stream[0])
-        finally:
-            self._idle.put_nowait(stream)
+        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+
+        def take(answer: Answer) -> None:
+            if not answered.done():
+                answered.set_result(answer)
+
+        self.send(prepared, take)
+        return (await answered).checked()
+
+    async def flood(self, prepared: Iterable[bytes]) -> list[bytes]:
+        """Send all requests, each connection the next one as soon as it is free."""
+        return await asyncio.gather(*(self.post(one) for one in prepared))
 
     def close(self) -> None:
         """Close all connections; nobody may be posting."""
-        while not self._idle.empty():
-            self._idle.get_nowait()[1].close()
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        for connection in self._idle:
+            connection.close()
 
-    async def flood(self, prepared: Iterable[bytes]) -> None:
-        """Send all requests, each connection the next one as soon as it is free."""
-        waiting = iter(prepared)
+    async def _open(self) -> None:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(
+            lambda: _Connection(self._is_idle, self._was_lost), self._host, self._port
+        )
+        self._is_idle(connection)
 
-        async def drain() -> None:
-            for one in waiting:
-                await self.post(one)
+    def _is_idle(self, connection: _Connection) -> None:
+        if self._waiting:
+            connection.ask(*self._waiting.popleft())
+        else:
+            self._idle.append(connection)
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(self._count):
-                group.create_task(drain())
+    def _was_lost(self) -> None:
+        """Open another: servers close what was idle for a while."""
+        if not self._closed:
+            task = asyncio.create_task(self._reopen())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-
-async def _answer(reader: Reader) -> bytes:
-    head = await reader.readuntil(b"\r\n\r\n")
-    status, _, fields = head.partition(b"\r\n")
-    _, _, length = fields.lower().partition(b"content-length:")
-    body = await reader.readexactly(int(length.split(b"\r\n", 1)[0]))
-    if status.split(b" ")[1][:1] != b"2":
-        raise RuntimeError(f"{status.decode()}: {body.decode()}")
-    return body
+    async def _reopen(self) -> None:
+        while True:
+            try:
+                return await self._open()
+            except OSError:
+                await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager
 async def connections(url: str, count: int) -> AsyncIterator[Connections]:
     """Open connections until the block ends."""
-    opened = Connections(url, [await _open(url) for _ in range(count)])
+    opened = Connections(url)
     try:
+        await opened.open(count)
         yield opened
     finally:
         opened.close()

@@ -7,16 +7,23 @@ from collections.abc import Callable
 from bench.load.http import Connections
 from bench.processes import Worker
 
-PER_SECOND = 50
-"""A busy team's pace, at which no queue forms."""
-CONNECTIONS = 8
 _STARTED_WITHIN_S = 30.0
+_LOOK_EVERY_S = 0.01
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Look again and again until something holds."""
+    while not holds():  # noqa: ASYNC110 - whoever makes it hold has no time to say so
+        await asyncio.sleep(_LOOK_EVERY_S)
 
 
 async def at_pace(
-    connections: Connections, prepare: Callable[[str], bytes], titles: list[str]
+    connections: Connections,
+    prepare: Callable[[str], bytes],
+    titles: list[str],
+    per_second: int,
 ) -> dict[str, int]:
-    """Post a task for each title, ``PER_SECOND`` of them; return when each was asked for.
+    """Post a task for each title, evenly; return when each was asked for.
 
     Times are monotonic nanoseconds, which all processes of a machine share. The pace does not
     wait for answers, so that a slow server is not spared.
@@ -30,7 +37,7 @@ async def at_pace(
     began = time.monotonic()
     async with asyncio.TaskGroup() as group:
         for number, title in enumerate(titles):
-            await asyncio.sleep(began + number / PER_SECOND - time.monotonic())
+            await asyncio.sleep(began + number / per_second - time.monotonic())
             group.create_task(post(title))
     return asked
 

@@ -1,38 +1,40 @@
 """The claim policy: how many tasks a second are resolved when many agents race for each."""
 
+from dataclasses import replace
 from statistics import median
 
-from bench.crew import Run, crew
 from bench.effort import Effort
 from bench.figures import Aim, Figure, Samples, oblivion
+from bench.lean import Saturation, Staff, lean_crew
 
-AGENTS = 20
-CONCURRENCY = 5
+RACING = Staff(agents=20, concurrency=5, policy="claim")
 
 
 async def measure(effort: Effort) -> list[Figure]:
     """Race for tasks; the rival is the same work assigned by Nexus, without a race."""
-    raced = await _cycles("claim", effort)
-    assigned = await _cycles("assign", effort)
+    raced = await _cycles(RACING, effort)
+    assigned = await _cycles(replace(RACING, policy="assign"), effort)
     return [
         Figure(
             name="claim",
-            what=f"tasks offered to {AGENTS} racing agents, claimed by one, ended and recorded",
+            what=f"tasks offered to {RACING.agents} racing agents, claimed by one, ended and "
+            "recorded",
             unit="tasks/s",
-            ours=oblivion([run.per_second for run in raced]),
+            ours=oblivion([period.per_second for period in raced.periods]),
             rival=Samples(
                 who="the same tasks and agents under the assign policy",
-                values=tuple(run.per_second for run in assigned),
+                values=tuple(period.per_second for period in assigned.periods),
             ),
             aim=Aim(at_least=2_000),
             notes={
-                "CPU of the server a task ms": median(run.server_ms for run in raced),
-                "CPU of the agents a task ms": median(run.agents_ms for run in raced),
+                "claims a task": raced.claims_a_task,
+                "CPU of the server a task ms": median(one.server_ms for one in raced.periods),
+                "CPU of the load a task ms": median(one.load_ms for one in raced.periods),
             },
         )
     ]
 
 
-async def _cycles(policy: str, effort: Effort) -> list[Run]:
-    async with crew(agents=AGENTS, concurrency=CONCURRENCY, policy=policy) as ready:
+async def _cycles(staff: Staff, effort: Effort) -> Saturation:
+    async with lean_crew(staff) as ready:
         return await ready.saturated(runs=effort.runs, seconds=effort.saturated_seconds)

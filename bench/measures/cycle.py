@@ -1,71 +1,70 @@
 """Whole cycles: how many a second at saturation, and how soon a handler begins."""
 
+from collections.abc import Sequence
 from statistics import median
 
-from bench.crew import Crew, Run, crew
+from bench.crew import Run, crew
 from bench.effort import Effort
-from bench.figures import Aim, Figure, Samples, oblivion, percentile
-from bench.load.echo import echoes_a_second
-from bench.load.http import connections, request
-from bench.load.pace import CONNECTIONS, PER_SECOND, at_pace, waits_ms
-from bench.processes import Worker, worker
+from bench.figures import Aim, Figure, oblivion, percentile
+from bench.lean import PACE, Period, Staff, lean_crew
 
-AGENTS = 5
-CONCURRENCY = 20
+KEYED = Staff()
+UNKEYED = Staff(keyed=False)
 _WARM_UP_S = 1.0
 
 
 async def measure(effort: Effort) -> list[Figure]:
-    """Measure latency, then throughput, and the same of what Nexus stands on."""
-    async with crew(agents=AGENTS, concurrency=CONCURRENCY, note_starts=True) as ready:
-        waits = await _waits(ready, effort)
-        runs = await ready.saturated(runs=effort.runs, seconds=effort.saturated_seconds)
-    async with worker("bench.rivals.bare_server") as server:
-        echoes = await _echoes(server.answer, effort)
-        relayed = await _relayed(server, effort)
-    return [_throughput(runs, echoes), _latency(50, waits, relayed), _latency(99, waits, relayed)]
+    """Measure with lean agents, with and without keys, and with agents of the SDK."""
+    return [*await _lean(effort), await _unkeyed(effort), *await _sdk(effort)]
 
 
-async def _waits(ready: Crew, effort: Effort) -> list[list[float]]:
-    await ready.paced(_WARM_UP_S)
-    return [await ready.paced(effort.paced_seconds) for _ in range(effort.runs)]
+async def _lean(effort: Effort) -> list[Figure]:
+    async with lean_crew(KEYED) as ready:
+        await ready.paced(seconds=_WARM_UP_S)
+        waits = [await ready.paced(seconds=effort.paced_seconds) for _ in range(effort.runs)]
+        found = await ready.saturated(runs=effort.runs, seconds=effort.saturated_seconds)
+    return [
+        Figure(
+            name="cycle.throughput",
+            what=f"whole cycles at saturation, {_agents(KEYED)}, each POST with its own "
+            "Idempotency-Key",
+            unit="tasks/s",
+            ours=oblivion([period.per_second for period in found.periods]),
+            aim=Aim(at_least=4_000),
+            notes=_computing(found.periods),
+        ),
+        *(latency("cycle.latency", waits, percent) for percent in (50, 99)),
+    ]
 
 
-async def _echoes(url: str, effort: Effort) -> list[float]:
-    async def once(count: int) -> float:
-        return await echoes_a_second(url, count=count, clients=AGENTS, window=CONCURRENCY)
-
-    await once(effort.echoes // 10)
-    return [await once(effort.echoes) for _ in range(effort.runs)]
-
-
-async def _relayed(server: Worker, effort: Effort) -> list[list[float]]:
-    url = server.answer
-    titles = [f"task {number}" for number in range(int(effort.paced_seconds * PER_SECOND))]
-
-    def prepare(title: str) -> bytes:
-        return request(url, "/relay", {"title": title})
-
-    async with (
-        worker("bench.rivals.bare_client", url=url, clients=AGENTS) as clients,
-        connections(url, CONNECTIONS) as load,
-    ):
-
-        async def once(titles: list[str]) -> list[float]:
-            return await waits_ms(await at_pace(load, prepare, titles), clients)
-
-        await once(titles[: int(_WARM_UP_S * PER_SECOND)])
-        return [await once(titles) for _ in range(effort.runs)]
-
-
-def _throughput(runs: list[Run], echoes: list[float]) -> Figure:
+async def _unkeyed(effort: Effort) -> Figure:
+    async with lean_crew(UNKEYED) as ready:
+        found = await ready.saturated(runs=effort.runs, seconds=effort.saturated_seconds)
     return Figure(
-        name="cycle.throughput",
-        what=f"whole cycles at saturation, {AGENTS} agents with {CONCURRENCY} slots each",
+        name="cycle.unkeyed",
+        what="the same without an Idempotency-Key",
+        unit="tasks/s",
+        ours=oblivion([period.per_second for period in found.periods]),
+        notes=_computing(found.periods),
+    )
+
+
+async def _sdk(effort: Effort) -> list[Figure]:
+    """Measure what users get: the agents are those of the SDK, in a process of their own."""
+    agents, slots = KEYED.agents, KEYED.concurrency
+    async with crew(agents=agents, concurrency=slots, note_starts=True) as ready:
+        await ready.paced(_WARM_UP_S)
+        waits = [await ready.paced(effort.paced_seconds) for _ in range(effort.runs)]
+        runs = await ready.saturated(runs=effort.runs, seconds=effort.saturated_seconds)
+    return [_sdk_throughput(runs), *(latency("cycle.sdk_latency", waits, p) for p in (50, 99))]
+
+
+def _sdk_throughput(runs: Sequence[Run]) -> Figure:
+    return Figure(
+        name="cycle.sdk",
+        what=f"the same with SDK agents in a process of their own, {_agents(KEYED)}",
         unit="tasks/s",
         ours=oblivion([run.per_second for run in runs]),
-        rival=Samples(who="acknowledged echo of bare Socket.IO", values=tuple(echoes)),
-        aim=Aim(at_least=4_000),
         notes={
             "CPU of the server a task ms": median(run.server_ms for run in runs),
             "CPU of the agents a task ms": median(run.agents_ms for run in runs),
@@ -73,17 +72,24 @@ def _throughput(runs: list[Run], echoes: list[float]) -> Figure:
     )
 
 
-def _latency(percent: int, waits: list[list[float]], relayed: list[list[float]]) -> Figure:
-    share = percent / 100
+def latency(name: str, waits: Sequence[Sequence[float]], percent: int) -> Figure:
+    """Return a percentile of the times from request to handler, in ms, with a value a run."""
     return Figure(
-        name=f"cycle.latency_p{percent}",
-        what=f"from HTTP request to start of the handler at {PER_SECOND} tasks/s, p{percent}",
+        name=f"{name}_p{percent}",
+        what=f"from HTTP request to start of the handler at {PACE} tasks/s, p{percent}",
         unit="ms",
-        ours=oblivion([percentile(one, share) for one in waits]),
-        rival=Samples(
-            who="bare relay: FastAPI to python-socketio, nothing stored",
-            values=tuple(percentile(one, share) for one in relayed),
-        ),
+        ours=oblivion([percentile(one, percent / 100) for one in waits]),
         aim=Aim(at_most={50: 2.0, 99: 6.0}[percent]),
         notes={"requests a run": len(waits[0])},
     )
+
+
+def _computing(periods: Sequence[Period]) -> dict[str, float]:
+    return {
+        "CPU of the server a task ms": median(period.server_ms for period in periods),
+        "CPU of the load a task ms": median(period.load_ms for period in periods),
+    }
+
+
+def _agents(staff: Staff) -> str:
+    return f"{staff.agents} agents with {staff.concurrency} slots each"

@@ -87,5 +87,5 @@ async def _sdk_client(server: Nexus) -> float:
 
 
 async def _bare_client(url: str) -> float:
-    async with worker("bench.rivals.bare_client", url=url, clients=1) as client:
+    async with worker("bench.rivals.bare_client", url=url) as client:
         return memory_kib(client.pid) / _MIB

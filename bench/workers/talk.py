@@ -25,3 +25,9 @@ async def questions() -> AsyncIterator[str]:
     """Yield each line that the benchmark sends, until it hangs up."""
     while line := await asyncio.to_thread(sys.stdin.readline):
         yield line.strip()
+
+
+async def orders() -> AsyncIterator[dict[str, Any]]:
+    """Yield what each line tells to do, until the benchmark hangs up."""
+    async for line in questions():
+        yield json.loads(line)

@@ -1,0 +1,229 @@
+"""Where lean agents live: the protocol's agent on a bare WebSocket, whose handlers do nothing.
+
+They keep every promise that an agent makes: events are acknowledged, calls are sent again after
+a reconnect with the same envelope until they are answered, and nothing is handled twice.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from bench.load import frames
+from bench.load.race import Race
+
+_HANDSHAKE_WITHIN_S = 120.0
+
+
+@dataclass(kw_only=True)
+class Ledger:
+    """What all agents of a process did; the numbers are those that Nexus confirmed."""
+
+    started: Callable[[str], object] = lambda _title: None
+    """Called with a task's title as its handler begins."""
+    done: Callable[[str], object] = lambda _task_id: None
+    """Called with a task's id once it is recorded as DONE."""
+    claims: int = 0
+    lost_claims: int = 0
+    holes: int = 0
+    """Events that came out of order or with one missing: must stay zero."""
+    refusals: list[str] = field(default_factory=list)
+
+
+class Agent:
+    """One agent, over as many connections as it takes."""
+
+    def __init__(self, token: str, ledger: Ledger, *, concurrency: int = 1) -> None:
+        self.ready = asyncio.Event()
+        self.last_seq = 0
+        self._token = token
+        self._ledger = ledger
+        self._concurrency = concurrency
+        self._epoch: str | None = None
+        self._numbers = 0
+        self._calls: dict[int, bytes] = {}
+        self._tasks: dict[int, str] = {}
+        self._seqs: list[int] = []
+        self._race = Race(concurrency)
+        self._socket: WSTransport | None = None
+
+    async def connect(self, url: str) -> None:
+        """Connect, announce the agent and return once Nexus counts it as ready.
+
+        Raises:
+            OSError: Nexus cannot be reached.
+            TimeoutError: it did not answer.
+        """
+        self.ready.clear()
+        address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
+        async with asyncio.timeout(_HANDSHAKE_WITHIN_S):
+            await ws_connect(
+                lambda: _Listener(self),
+                address,
+                websocket_handshake_timeout=_HANDSHAKE_WITHIN_S,
+                enable_auto_pong=True,
+                read_buffer_init_size=1024,
+            )
+            await self.ready.wait()
+
+    def disconnect(self) -> None:
+        """Hang up."""
+        if self._socket is not None:
+            self._socket.disconnect(False)
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self._socket is not None
+
+    # --- what the connection brings
+
+    def opened(self, socket: WSTransport) -> None:
+        """Take a connection into use."""
+        self._socket = socket
+
+    def closed(self, socket: WSTransport) -> None:
+        """Note that a connection is gone."""
+        if self._socket is socket:
+            self._socket = None
+            self.ready.clear()
+
+    def received(self, frame: bytes) -> None:
+        """Take in one frame."""
+        kind = frame[:2]
+        if kind == frames.EVENT:
+            self._event(*frames.event(frame))
+        elif kind == frames.ACK:
+            self._answer(*frames.ack(frame))
+        elif frame == frames.PING:
+            self._send(frames.PONG)
+        elif frame[:1] == frames.OPEN:
+            self._send(frames.connect(self._token))
+        elif kind == frames.REFUSED:
+            self._ledger.refusals.append(frame.decode())
+
+    def _event(self, name: str, data: dict[str, Any]) -> None:
+        if name == "task_available":
+            self._race.offered(data["payload"]["taskId"])
+            self._claim_next()
+        elif name == "task_claimed":
+            self._race.withdrawn(data["payload"]["taskId"])
+        elif name == "heartbeat":
+            self._send(frames.call("heartbeat", {"ping": True}))
+        elif name == "connected":
+            self._announce(data["epoch"])
+        elif "seq" in data:
+            self._durable(name, data["seq"], data["payload"])
+
+    def _announce(self, epoch: str) -> None:
+        payload = {
+            "capabilities": [],
+            "version": "bench",
+            "protocol": 1,
+            "acks": True,
+            "maxConcurrency": self._concurrency,
+            "lastSeq": self.last_seq,
+        }
+        if self._epoch is not None:
+            payload["epoch"] = self._epoch
+        self._epoch = epoch
+        self._send(frames.call("agent_ready", payload, 0))
+
+    def _durable(self, name: str, seq: int, payload: dict[str, Any]) -> None:
+        if not self._seqs:
+            asyncio.get_running_loop().call_soon(self._acknowledge)
+        self._seqs.append(seq)
+        if seq <= self.last_seq:
+            return  # sent again after a reconnect
+        self._ledger.holes += seq != self.last_seq + 1
+        self.last_seq = seq
+        if name == "task_assigned":
+            self._handle(payload)
+
+    def _acknowledge(self) -> None:
+        """Acknowledge all events of one moment in one frame, as the SDK does."""
+        if self._seqs and self._send(frames.call("event_ack", {"seqs": self._seqs})):
+            self._seqs = []
+
+    def _handle(self, task: dict[str, Any]) -> None:
+        """Do the work, which is none, and say that it is done."""
+        self._race.assigned(task["taskId"])
+        self._ledger.started(task["title"])
+        payload = {"taskId": task["taskId"], "attempt": task["attempt"], "status": "DONE"}
+        self._call("task_update", payload, task["taskId"])
+
+    def _call(self, type_: str, payload: dict[str, Any], task_id: str) -> None:
+        self._numbers += 1
+        frame = frames.call(type_, payload, self._numbers)
+        self._calls[self._numbers] = frame
+        self._tasks[self._numbers] = task_id
+        self._send(frame)
+
+    def _send(self, frame: bytes) -> bool:
+        if self._socket is None:
+            return False
+        self._socket.send(WSMsgType.TEXT, frame)
+        return True
+
+    # --- answers
+
+    def _answer(self, number: int, answer: dict[str, Any]) -> None:
+        if number == 0:
+            return self._welcomed(answer)
+        self._calls.pop(number, None)
+        task_id = self._tasks.pop(number, None)
+        if task_id is None:
+            return None
+        if "success" in answer:
+            return self._claimed(task_id, success=answer["success"])
+        return self._ended(task_id, answer)
+
+    def _welcomed(self, answer: dict[str, Any]) -> None:
+        if "error" in answer:
+            self._ledger.refusals.append(orjson.dumps(answer).decode())
+            return
+        self.ready.set()
+        self._acknowledge()
+        for frame in self._calls.values():
+            self._send(frame)
+
+    def _ended(self, task_id: str, answer: dict[str, Any]) -> None:
+        if "error" in answer:
+            self._ledger.refusals.append(orjson.dumps(answer).decode())
+        else:
+            self._ledger.done(task_id)
+        self._race.slots_freed(1)
+        self._claim_next()
+
+    # --- the claim policy
+
+    def _claim_next(self) -> None:
+        task_id = self._race.next_claim()
+        if task_id is not None:
+            self._call("claim_task", {"taskId": task_id}, task_id)
+
+    def _claimed(self, task_id: str, *, success: bool) -> None:
+        self._ledger.claims += 1
+        self._ledger.lost_claims += not success
+        self._race.claimed(task_id, success=success)
+        self._claim_next()
+
+
+class _Listener(WSListener):
+    """Passes on what one connection brings."""
+
+    def __init__(self, agent: Agent) -> None:
+        self._agent = agent
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._agent.opened(transport)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.TEXT:
+            self._agent.received(frame.get_payload_as_bytes())
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._agent.closed(transport)
