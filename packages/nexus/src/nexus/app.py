@@ -2,16 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
-
-import socketio
 
 from nexus.api import create_api
 from nexus.bus import LocalBus
 from nexus.delivery import Delivery
-from nexus.gateway import create_gateway
+from nexus.gateway import FrontDoor, create_gateway
 from nexus.keys import (
     AdminCredentials,
     Keys,
@@ -29,14 +26,12 @@ from nexus.store.clock import wall_clock
 from nexus.store.database import prepare_data_dir
 from nexus.store.unit_of_work import Clock, SqliteUnitOfWork
 
-ASGIApp = Callable[..., Any]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Nexus:
-    """A running Nexus: its ASGI app, its senders, and the admin it made at a first start."""
+    """A running Nexus: its one door, its senders, and the admin it made at a first start."""
 
-    app: ASGIApp
+    door: FrontDoor
     delivery: Delivery
     platform: Platform
     new_admin: AdminCredentials | None
@@ -66,17 +61,11 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     try:
         new_admin = await _bootstrap(platform, settings, keys)
         async with _delivering(platform) as delivery:
-            app = _mount(platform, delivery)
-            yield Nexus(app=app, delivery=delivery, platform=platform, new_admin=new_admin)
+            door = create_gateway(platform, delivery, create_api(platform))
+            yield Nexus(door=door, delivery=delivery, platform=platform, new_admin=new_admin)
     finally:
         await store.close()
         database.close()
-
-
-def _mount(platform: Platform, delivery: Delivery) -> ASGIApp:
-    gateway = create_gateway(platform, delivery)
-    app: ASGIApp = socketio.ASGIApp(gateway, other_asgi_app=create_api(platform))
-    return app
 
 
 @contextlib.asynccontextmanager

@@ -91,8 +91,9 @@ class _Server(uvicorn.Server):
     def __init__(self, nexus: Nexus, url: str, started: Callable[[Serving], None]) -> None:
         super().__init__(
             uvicorn.Config(
-                nexus.app,
-                ws="websockets-sansio",
+                nexus.door,
+                http="httptools",
+                ws=nexus.door.upgrade,  # type: ignore[arg-type]  # uvicorn only calls it
                 lifespan="off",
                 log_config=None,
                 access_log=False,

@@ -11,7 +11,7 @@ from nexus.services.platform import Platform
 from oblivion.protocol import CallError
 
 
-async def admit(platform: Platform, environ: Mapping[str, Any], auth: object) -> Principal:
+async def admit(platform: Platform, query: str, auth: object) -> Principal:
     """Return the agent behind a connection.
 
     The token comes in the connect packet's ``auth``, or in the query for older clients.
@@ -21,7 +21,7 @@ async def admit(platform: Platform, environ: Mapping[str, Any], auth: object) ->
         Forbidden: the caller is not an agent.
         Unavailable: the store does not answer.
     """
-    token = _token(environ, auth)
+    token = _token(query, auth)
     if token is None:
         raise Unauthenticated('no token; connect with auth {"token": ...} from POST /auth/token')
     claimed = platform.tokens.read(token, platform.clock())
@@ -31,11 +31,10 @@ async def admit(platform: Platform, environ: Mapping[str, Any], auth: object) ->
     return caller
 
 
-def _token(environ: Mapping[str, Any], auth: object) -> str | None:
+def _token(query: str, auth: object) -> str | None:
     if isinstance(auth, Mapping) and isinstance(auth.get("token"), str):
         return str(auth["token"])
-    query = parse_qs(str(environ.get("QUERY_STRING", "")))
-    return query.get("token", [None])[0]
+    return next(iter(parse_qs(query).get("token", ())), None)
 
 
 def refusal(error: NexusError) -> dict[str, Any]:

@@ -1,0 +1,41 @@
+"""Where the seams of the gateway are: what a connection asks of whoever serves those who come."""
+
+from typing import Any, Protocol
+
+from nexus.delivery import Outlet
+
+
+class Refused(Exception):
+    """Whoever asked may not come in; ``error`` has a ``message`` and what else they are told."""
+
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(error["message"])
+        self.error = error
+
+
+class Guest(Protocol):
+    """Somebody who was let in."""
+
+    async def stay(self) -> None:
+        """Serve until the connection or the stay is over, then see to its end."""
+        ...
+
+    async def call(self, name: str, data: Any) -> Any:
+        """Carry out one call and return its answer, which is JSON; never raises."""
+        ...
+
+    def gone(self) -> None:
+        """Note that the connection is gone, so that :meth:`stay` comes to its end."""
+        ...
+
+
+class Host(Protocol):
+    """Whoever decides who comes in."""
+
+    async def admit(self, outlet: Outlet, query: str, auth: Any) -> Guest:
+        """Let somebody in who connected with this URL query and shows this.
+
+        Raises:
+            Refused: not this one, or not now.
+        """
+        ...
