@@ -5,6 +5,7 @@ https://github.com/socketio/socket.io-protocol (revision 5). A packet arrives in
 text message, here as its UTF-8 bytes. Binary packets are refused: their attachments would pile up.
 """
 
+import functools
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,11 @@ class Event:
     name: str
     args: list[Any]
     id: int | None = None
+
+    @property
+    def data(self) -> Any:
+        """The first argument; None where there is none."""
+        return self.args[0] if self.args else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +160,7 @@ def _message(kind: bytes, namespace: str, body: bytes) -> bytes:
     return kind + prefix + body
 
 
+@functools.lru_cache(maxsize=16)
 def _namespace(path: bytes | None) -> str:
     if path is None:
         return "/"

@@ -34,15 +34,6 @@ class Admit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """An agent calls; where there is an ``id`` it waits for the answer."""
-
-    name: str
-    data: Any
-    id: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Say:
     """Send this packet."""
 
@@ -57,7 +48,8 @@ class HangUp:
     reason: str
 
 
-Step: TypeAlias = Admit | Call | Say | HangUp | None
+Step: TypeAlias = codec.Event | Admit | Say | HangUp | None
+"""What to do now; an event is a call to be carried out, and answered where it has an ``id``."""
 
 
 class Stage(Enum):
@@ -128,7 +120,7 @@ class Conversation:
         if self._stage is not Stage.INSIDE or event.namespace != self._namespace:
             reason = f"an event before {event.namespace[:50]!r} let you in"
             return HangUp(code=CloseCode.POLICY_VIOLATION, reason=reason)
-        return Call(name=event.name, data=event.args[0] if event.args else None, id=event.id)
+        return event
 
     def _connect(self, wish: codec.Connect) -> Step:
         if wish.namespace != self._namespace:

@@ -4,8 +4,8 @@ RFC 6455, server side, without extensions, so that nothing is ever compressed. M
 one by one with :meth:`FrameReader.next`, so whoever is busy leaves the rest where it is.
 """
 
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 try:
     from websockets.speedups import apply_mask
@@ -52,8 +52,7 @@ class FrameError(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(NamedTuple):
     """A whole message or a control frame; of a text, it is not yet known whether it is UTF-8."""
 
     opcode: int
@@ -92,7 +91,7 @@ class FrameReader:
         while (frame := self._frame()) is not None:
             first, payload = frame
             if first == _FINAL | Opcode.TEXT and self._fragments is None:
-                return Message(opcode=Opcode.TEXT, payload=payload)
+                return Message(Opcode.TEXT, payload)
             message = self._whole(first, payload)
             if message is not None:
                 return message
@@ -137,7 +136,7 @@ class FrameReader:
         """Return a control frame, or the message that this frame completes."""
         opcode = first & 0x0F
         if opcode in {Opcode.CLOSE, Opcode.PING, Opcode.PONG}:
-            return Message(opcode=opcode, payload=payload)
+            return Message(opcode, payload)
         if opcode == Opcode.BINARY:
             raise FrameError(CloseCode.UNSUPPORTED_DATA, "binary is not supported; send text")
         if opcode > Opcode.BINARY:
@@ -149,7 +148,7 @@ class FrameReader:
         if not first & _FINAL:
             return None
         self._fragments = None
-        return Message(opcode=Opcode.TEXT, payload=bytes(whole))
+        return Message(Opcode.TEXT, bytes(whole))
 
 
 def text(payload: bytes) -> bytes:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast
 from nexus.delivery import OutletClosed
 from nexus.gateway import codec, frames
 from nexus.gateway.backlog import Backlog
-from nexus.gateway.conversation import Admit, Call, Conversation, HangUp, Patience, Say, Step
+from nexus.gateway.conversation import Admit, Conversation, HangUp, Patience, Say, Step
 from nexus.gateway.frames import CloseCode, FrameError, FrameReader, Message, Opcode
 from nexus.gateway.rounds import Rounds
 from nexus.gateway.seams import Guest, Host, Refused
@@ -203,7 +203,7 @@ class Line(asyncio.Protocol):
 
     def _follow(self, step: Step, size: int) -> None:
         match step:
-            case Call() if self._guest is not None:
+            case codec.Event() if self._guest is not None:
                 self._calls += 1
                 self._call_bytes += size
                 self._start(self._answer(self._guest, step, size))
@@ -234,7 +234,7 @@ class Line(asyncio.Protocol):
         self._write(frames.text(self._conversation.let_in(secrets.token_urlsafe(12))))
         await guest.stay()
 
-    async def _answer(self, guest: Guest, call: Call, size: int) -> None:
+    async def _answer(self, guest: Guest, call: codec.Event, size: int) -> None:
         answer = await guest.call(call.name, call.data)
         self._calls -= 1
         self._call_bytes -= size
