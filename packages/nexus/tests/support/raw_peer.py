@@ -44,20 +44,24 @@ class RawPeer:
 
     async def shake_hands(self, path: str, *headers: str) -> tuple[int, bytes]:
         """Ask for an upgrade; return the status and, where it is refused, the body."""
-        lines = [
-            f"GET {path} HTTP/1.1",
-            "Host: localhost",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-            "Sec-WebSocket-Version: 13",
-            *headers,
-        ]
-        self.writer.write("\r\n".join([*lines, "", ""]).encode())
+        defaults = {
+            "Host": "localhost",
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version": "13",
+        }
+        named = dict(header.split(": ", 1) for header in headers)
+        lines = [f"{name}: {value}" for name, value in {**defaults, **named}.items()]
+        self.writer.write("\r\n".join([f"GET {path} HTTP/1.1", *lines, "", ""]).encode())
+        status, _ = await self.answer()
+        return status, b"" if status == 101 else await self._reader.read()
+
+    async def answer(self) -> tuple[int, bytes]:
+        """Return the status and the head of an HTTP answer."""
         async with asyncio.timeout(DEADLINE_S):
             head = await self._reader.readuntil(b"\r\n\r\n")
-            status = int(head.split(b" ", 2)[1])
-            return status, b"" if status == 101 else await self._reader.read()
+        return int(head.split(b" ", 2)[1]), head
 
     def send(self, packet: bytes | str) -> None:
         """Send a text message."""
@@ -95,6 +99,12 @@ class RawPeer:
                     said = (int.from_bytes(payload[:2]), payload[2:].decode())
                     self.writer.write(frame(payload[:2], CLOSE))
         return said
+
+    async def until_cut(self) -> None:
+        """Skip what comes until the connection ends, and say nothing."""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await self.receive()
 
     async def call(self, number: int, name: str, data: Any) -> Any:
         """Send a call and return its acknowledgement."""

@@ -272,7 +272,7 @@ def javascript_client() -> Path:
                 capture_output=True,
                 text=True,
             )
-            assert done.returncode == 0, f"npm could not fetch {_JAVASCRIPT}: {done.stderr}"
+            assert done.returncode == 0, f"npm could not fetch {_JAVASCRIPT}: {done.stderr!s}"
             _keep(Path(made) / "node_modules", home)
     return home / "node_modules" / "x.js"
 

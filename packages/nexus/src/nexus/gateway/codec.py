@@ -15,6 +15,7 @@ import orjson
 PING = b"2"
 """What Engine.IO's server sends now and then; a client answers ``3``."""
 _MAX_ID_DIGITS = 15
+_BINARY = (b"5", b"6")
 _MESSAGE = re.compile(rb"4([0-6])(?:(/[^,]*)(?:,|\Z))?([0-9]*)")
 
 
@@ -93,6 +94,8 @@ def decode(data: bytes) -> Packet:
             raise Malformed(f"no packet begins with {data[:2]!r}")
         return bare
     kind, path, digits = head.groups()
+    if kind in _BINARY:
+        raise Malformed("binary packets are not supported; send JSON")
     namespace = _namespace(path)
     id_ = _id(digits)
     body = _json(data[head.end() :])
@@ -105,9 +108,7 @@ def decode(data: bytes) -> Packet:
             return _event(namespace, body, id_)
         case b"3":
             return _ack(namespace, body, id_)
-        case b"4":
-            raise Malformed("only a server refuses a connection")
-    raise Malformed("binary packets are not supported; send JSON")
+    raise Malformed("only a server refuses a connection")
 
 
 def opened(sid: str, *, ping_s: float, patience_s: float, max_bytes: int) -> bytes:

@@ -25,6 +25,8 @@ from oblivion.protocol import (
 )
 
 _log = logging.getLogger("nexus.gateway")
+_SAID_BACK = 80
+"""So much of what a stranger sends is repeated to it."""
 
 
 class Connection:
@@ -48,7 +50,7 @@ class Connection:
     async def _call(self, type_: str, data: Any) -> Answer:
         call = CALLS.get(type_)  # type: ignore[call-overload]  # a StrEnum key equals its value
         if call is None:
-            return _refused(ErrorCode.UNKNOWN_EVENT, f"there is no call {type_!r}")
+            return _refused(ErrorCode.UNKNOWN_EVENT, f"there is no call {type_[:_SAID_BACK]!r}")
         if is_too_deep(data):
             raise Invalid(f"the payload is nested deeper than {MAX_DEPTH} levels")
         refuse_nul(data)

@@ -44,6 +44,9 @@ class CloseCode(IntEnum):
     SERVICE_RESTART = 1012
 
 
+_CONTROLS = frozenset({Opcode.CLOSE, Opcode.PING, Opcode.PONG})
+
+
 class FrameError(Exception):
     """A peer broke the protocol; close the connection with ``code`` and the message."""
 
@@ -135,7 +138,9 @@ class FrameReader:
     def _whole(self, first: int, payload: bytes) -> Message | None:
         """Return a control frame, or the message that this frame completes."""
         opcode = first & 0x0F
-        if opcode in {Opcode.CLOSE, Opcode.PING, Opcode.PONG}:
+        if opcode == Opcode.CLOSE:
+            _check_close(payload)
+        if opcode in _CONTROLS:
             return Message(opcode, payload)
         if opcode == Opcode.BINARY:
             raise FrameError(CloseCode.UNSUPPORTED_DATA, "binary is not supported; send text")
@@ -149,6 +154,18 @@ class FrameReader:
             return None
         self._fragments = None
         return Message(Opcode.TEXT, bytes(whole))
+
+
+def _check_close(payload: bytes) -> None:
+    """Refuse what RFC 6455, section 7.4, forbids a peer to close with."""
+    code = int.from_bytes(payload[:2])
+    is_known = 1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code <= 4999
+    if payload and (len(payload) == 1 or not is_known):
+        raise FrameError(CloseCode.PROTOCOL_ERROR, "nobody closes with such a code")
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError as error:
+        raise FrameError(CloseCode.INVALID_DATA, "the reason is not UTF-8") from error
 
 
 def text(payload: bytes) -> bytes:

@@ -326,6 +326,8 @@ class Line(asyncio.Protocol):
         if packet is not None:
             self._write(frames.text(packet))
         self._write(frames.close(code, reason))
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
         self._is_closing = True
         self._exchange.rounds.leave(self, self._round)
         until = _now() + self._exchange.patience.linger_s
