@@ -4,19 +4,21 @@ They know nothing of the model: what both are wrong about in the same way is fou
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
+from nexus.services import events, leases
 from nexus.store.tx import Row
 from oblivion.protocol import FINAL_STATUSES, HELD_STATUSES, EventType, TaskStatus
-from trace_world import Snapshot
+from traces.snapshot import Snapshot
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """What a step found and left; ``agent`` spoke, ``person`` of a tenant acted, or Nexus itself.
 
-    ``groups`` and ``tenants`` are those of each agent.
+    ``groups`` and ``tenants`` are those of each agent; ``newly_possible`` are the pairs of task
+    and agent that could be brought together since this step.
     """
 
     before: Snapshot
@@ -25,6 +27,8 @@ class Step:
     tenants: dict[str, str]
     agent: str | None = None
     person: str | None = None
+    woken: frozenset[str] = frozenset()
+    newly_possible: Set[tuple[str, str]] = frozenset()
 
     def changed(self) -> Iterable[tuple[Row, Row]]:
         """Return the tasks that the step changed, as they were and as they are."""
@@ -50,9 +54,9 @@ class Step:
         """Return the events that the step added."""
         return [
             event
-            for agent_id, events in self.after.events.items()
-            for event in events
-            if event["seq"] > self.before.heads[agent_id]
+            for agent_id, told in self.after.events.items()
+            for event in told
+            if event["seq"] > self.before.heads.get(agent_id, 0)
         ]
 
 
@@ -100,9 +104,9 @@ def ends_are_final(step: Step) -> None:
 
 def numbers_have_no_holes(step: Step) -> None:
     """D: each agent's new events continue its numbers, and its head is the last of them."""
-    for agent_id, events in step.after.events.items():
-        before, head = step.before.heads[agent_id], step.after.heads[agent_id]
-        fresh = [event["seq"] for event in events if event["seq"] > before]
+    for agent_id, told in step.after.events.items():
+        before, head = step.before.heads.get(agent_id, 0), step.after.heads[agent_id]
+        fresh = [event["seq"] for event in told if event["seq"] > before]
         assert fresh == list(range(before + 1, head + 1))
 
 
@@ -135,10 +139,10 @@ def losses_are_told(step: Step) -> None:
     assert Counter(lost) == Counter(_named(step.told(), EventType.TASK_CANCELLED))
 
 
-def _named(events: list[Row], type_: EventType) -> list[tuple[str, str, int]]:
+def _named(told: list[Row], type_: EventType) -> list[tuple[str, str, int]]:
     return [
         (event["agent_id"], event["payload"]["taskId"], event["payload"]["attempt"])
-        for event in events
+        for event in told
         if event["type"] == type_
     ]
 
@@ -152,7 +156,9 @@ def work_is_bounded(step: Step) -> None:
     )
     for task in step.granted():
         agent_id = task["holder_agent_id"]
-        assert held[agent_id] <= step.after.sessions[agent_id]["max_concurrency"]
+        session = step.after.sessions.get(agent_id)
+        if session is not None and session["closed_at"] is None:
+            assert held[agent_id] <= session["max_concurrency"]
     for was, now in step.changed():
         if now["attempts_used"] > was["attempts_used"]:
             assert now["attempts_used"] == was["attempts_used"] + 1
@@ -179,6 +185,12 @@ def nothing_crosses(step: Step) -> None:
             assert tenant == step.tenants[event["agent_id"]]
 
 
+def who_should_look_is_woken(step: Step) -> None:
+    """Nobody waits for a poll: what can go on wakes who sees to it."""
+    assert not step.newly_possible or leases.DISPATCH in step.woken
+    assert {events.topic(event["agent_id"]) for event in step.told()} <= step.woken
+
+
 LAWS: tuple[Callable[[Step], None], ...] = (
     accepted_tasks_stay,
     leases_are_whole,
@@ -190,4 +202,5 @@ LAWS: tuple[Callable[[Step], None], ...] = (
     losses_are_told,
     work_is_bounded,
     nothing_crosses,
+    who_should_look_is_woken,
 )

@@ -1,0 +1,33 @@
+"""The state machine that drives the services: four agents, their people, two nodes, a clock.
+
+After each step the tables must say what the model says, and keep the laws. At the end of a trace
+everybody comes online, and every task must end, or wait for a reason that can be named.
+"""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize
+
+from traces.machine.choices import WISHES, Wish
+from traces.machine.ending import Ending
+from traces.machine.nexus import NexusRules
+from traces.machine.people import PeopleRules
+from traces.machine.strangers import StrangerRules
+from traces.machine.teams import TeamRules
+from traces.machine.work import WorkRules
+
+__all__ = ["NexusMachine"]
+
+
+class NexusMachine(WorkRules, NexusRules, PeopleRules, TeamRules, StrangerRules, Ending):
+    """Every command there is, in any order."""
+
+    @initialize(
+        wishes=st.lists(WISHES, min_size=1, max_size=3), prompt=st.sampled_from([True, True, False])
+    )
+    def begin(self, wishes: list[Wish], prompt: bool) -> None:
+        """Two agents are there, and there is something to do."""
+        for name in ("a", "b"):
+            self.arrive(name)
+        self.prompt = prompt
+        for wish in wishes:
+            self.create(wish)

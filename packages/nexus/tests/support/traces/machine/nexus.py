@@ -1,0 +1,53 @@
+"""Where Nexus acts by itself: it hands out, offers, reaps and prunes, and time goes by."""
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from nexus.services import attempts, installation, retention, sessions
+from nexus.store import Tx
+from service_world import NODE
+from traces.machine.base import Machine
+from traces.machine.choices import NODES
+from traces.model import attempts as model_attempts
+from traces.model import events as model_events
+from traces.model import sessions as model_sessions
+
+
+class NexusRules(Machine):
+    """What happens without anybody's asking."""
+
+    @rule(node=NODES)
+    def dispatch(self, node: str) -> None:
+        self.lease_next(node)
+
+    @rule()
+    def care(self) -> None:
+        """Do what the caretaker does each second."""
+        self.step(lambda: model_attempts.expire(self.model), attempts.expire)
+
+        def closed(tx: Tx) -> list[str]:
+            return sorted(sessions.close_silent(tx, self.world.limits.offline_after_ms))
+
+        self.step(lambda: model_sessions.close_silent(self.model), closed)
+
+    @rule(what=st.sampled_from(["restart", "prune", "prune"]))
+    def now_and_then(self, what: str) -> None:
+        if what == "prune":
+            self.step(lambda: model_events.prune(self.model), retention.prune)
+        else:
+            self.step(
+                lambda: model_sessions.restart(self.model),
+                installation.start_alone,
+                self.world.limits.lease_ms,
+            )
+
+    @rule(seconds=st.sampled_from([0.001, 1, 2, 5, 31, 61, 121, 150]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.time.advance(seconds=seconds)
+        if self.prompt:
+            self.care()
+            self.lease_next(NODE)
+
+    @rule(hours=st.sampled_from([1, -1, 1, -1, 25, 24 * 8]))
+    def the_clock_jumps(self, hours: int) -> None:
+        self.world.time.advance(seconds=3600 * hours)

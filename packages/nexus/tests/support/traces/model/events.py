@@ -1,0 +1,43 @@
+"""Where the model tells agents, takes their acknowledgements, and forgets what is old."""
+
+from collections.abc import Iterable
+
+from oblivion.protocol import EventType
+from traces.model.state import Model, ModelEvent, ModelTask
+
+DAY_MS = 24 * 3600 * 1000
+
+
+def tell(model: Model, agent: str, type_: EventType, task: ModelTask | None = None) -> None:
+    """Add an event without an attempt to those of an agent."""
+    event = ModelEvent(type=type_, task=None if task is None else task.id)
+    model.agents[agent].events.append(event)
+
+
+def tell_of_attempt(model: Model, agent: str, type_: EventType, task: ModelTask) -> None:
+    """Tell an agent what became of its attempt at a task."""
+    event = ModelEvent(type=type_, task=task.id, attempt=task.attempt)
+    model.agents[agent].events.append(event)
+
+
+def pending(model: Model, agent: str, after: int = 0) -> list[int]:
+    """Return the numbers of what the agent has not acknowledged, in order."""
+    numbered = enumerate(model.agents[agent].events, start=1)
+    return [seq for seq, event in numbered if event.acked_at is None and seq > after]
+
+
+def acknowledge(model: Model, agent: str, seqs: Iterable[int]) -> None:
+    """Mark what the agent was told; what it was not, or has marked before, stays as it is."""
+    for seq in set(seqs) & set(pending(model, agent)):
+        model.agents[agent].events[seq - 1].acked_at = model.now
+
+
+def prune(model: Model) -> None:
+    """Forget acknowledged events after a week, kept answers after a day."""
+    for agent in model.agents.values():
+        for event in agent.events:
+            if event.acked_at is not None and event.acked_at < model.now - 7 * DAY_MS:
+                event.pruned = True
+    yesterday = model.now - DAY_MS
+    model.answers = {k: kept for k, kept in model.answers.items() if kept[0] >= yesterday}
+    model.keys = {k: kept for k, kept in model.keys.items() if kept[0] >= yesterday}
