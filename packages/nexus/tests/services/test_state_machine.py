@@ -20,6 +20,7 @@ from nexus.store import Tx
 from traces.machine import NexusMachine
 from traces.world import TraceWorld
 
+_STEPS = 25
 _BATCH = 10
 """Of ten examples Hypothesis makes up each anew; of more, five in six repeat what came before."""
 
@@ -47,9 +48,9 @@ NO_STEPS = {
 
 
 @pytest.fixture
-def traced(tmp_path: Path) -> Iterator[TraceWorld]:
-    """A world that forgets each trace."""
-    world = TraceWorld(tmp_path / "nexus.db")
+def traced(database_url: str) -> Iterator[TraceWorld]:
+    """A world that forgets each trace, on each kind of database."""
+    world = TraceWorld(database_url)
     yield world
     world.database.close()
 
@@ -61,7 +62,7 @@ def chosen_seed(request: pytest.FixtureRequest) -> int:
     return random.SystemRandom().randrange(2**32) if given is None else int(given)
 
 
-def explore(world: TraceWorld, first_seed: int, *, traces: int, steps: int) -> None:
+def explore(world: TraceWorld, first_seed: int, *, traces: int) -> None:
     """Run traces in small batches, each with a seed of its own, printed when it fails."""
 
     class Traces(NexusMachine):
@@ -70,7 +71,7 @@ def explore(world: TraceWorld, first_seed: int, *, traces: int, steps: int) -> N
 
     chosen = settings(
         max_examples=_BATCH,
-        stateful_step_count=steps,
+        stateful_step_count=_STEPS,
         deadline=None,
         database=None,
         print_blob=False,
@@ -85,26 +86,29 @@ def explore(world: TraceWorld, first_seed: int, *, traces: int, steps: int) -> N
 
 
 @pytest.mark.timeout(600)  # a trace that breaks something is made shorter for minutes
-@pytest.mark.parametrize("part", [1, 2, 3])
+@pytest.mark.parametrize("part", range(3))
 def test_no_order_of_commands_breaks_an_invariant(
-    part: int, traced: TraceWorld, chosen_seed: int
+    part: int, traced: TraceWorld, database_kind: str, chosen_seed: int
 ) -> None:
     """Thousands of traces, in parts that share the work."""
-    explore(traced, chosen_seed, traces=800, steps=25)
+    explore(traced, chosen_seed, traces={"sqlite": 800, "postgres": 80}[database_kind])
 
 
 @pytest.mark.soak
-def test_a_hundred_thousand_traces_break_no_invariant(traced: TraceWorld, chosen_seed: int) -> None:
-    explore(traced, chosen_seed, traces=100_000, steps=40)
-
-
-def test_every_command_is_among_the_steps(
-    traced: TraceWorld, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("part", range(10))
+def test_a_hundred_thousand_traces_break_no_invariant(
+    part: int, traced: TraceWorld, database_kind: str, chosen_seed: int
 ) -> None:
+    explore(traced, chosen_seed, traces={"sqlite": 10_000, "postgres": 500}[database_kind])
+
+
+def test_every_command_is_among_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new command must become a rule of the machine, or say above why not."""
     commands, reached = _commands(), set[CodeType]()
-    monkeypatch.setattr(traced, "run", _noting(reached, traced.run))
-    explore(traced, 1, traces=200, steps=25)
+    world = TraceWorld(tmp_path / "nexus.db")
+    monkeypatch.setattr(world, "run", _noting(reached, world.run))
+    explore(world, 1, traces=200)
+    world.database.close()
     missed = {name for name, code in commands.items() if code not in reached}
     assert missed == NO_STEPS.keys()
     assert all(call.act.__code__ in reached for call in CALLS.values())

@@ -68,9 +68,9 @@ class CountedIds:
 class TraceWorld(ServiceWorld):
     """A ``ServiceWorld`` with strangers in it, which forgets each trace."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, database: str | Path) -> None:
         self._connection: sa.Connection | None = None
-        super().__init__(path)
+        super().__init__(database)
         self.members: list[Member] = []
         self.places: dict[str, Place] = {}
         with predictable_ids(1):

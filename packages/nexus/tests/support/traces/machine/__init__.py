@@ -22,10 +22,13 @@ class NexusMachine(WorkRules, NexusRules, PeopleRules, TeamRules, StrangerRules,
     """Every command there is, in any order."""
 
     @initialize(
-        wishes=st.lists(WISHES, min_size=1, max_size=3), prompt=st.sampled_from([True, True, False])
+        wishes=st.lists(WISHES, min_size=1, max_size=3),
+        prompt=st.sampled_from([True, True, False]),
+        pace_ms=st.sampled_from([1, 1, 0]),
     )
-    def begin(self, wishes: list[Wish], prompt: bool) -> None:
+    def begin(self, wishes: list[Wish], prompt: bool, pace_ms: int) -> None:
         """Two agents are there, and there is something to do."""
+        self.pace_ms = pace_ms
         for name in ("a", "b"):
             self.arrive(name)
         self.prompt = prompt

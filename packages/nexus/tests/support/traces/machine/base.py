@@ -48,7 +48,8 @@ class Sent:
 class Machine(RuleBasedStateMachine):
     """A trace under way: the world, its model, and what was seen last.
 
-    ``prompt`` says whether leasing follows at once whatever makes it possible, as on a node.
+    ``prompt`` says whether leasing follows at once whatever makes it possible, as on a node;
+    ``pace_ms`` is how long a step takes.
     """
 
     def __init__(self, world: TraceWorld) -> None:
@@ -62,8 +63,9 @@ class Machine(RuleBasedStateMachine):
         self.ids: dict[str, str] = {}
         self.refs: dict[str, list[SessionRef]] = {}
         self._last: dict[str, Sent] = {}
-        self._count = 0
+        self.count = 0
         self.prompt = False
+        self.pace_ms = 0
         for member in world.members:
             self.know(member)
         self.seen: Snapshot = world.snapshot()
@@ -98,6 +100,7 @@ class Machine(RuleBasedStateMachine):
         ``by`` is the agent that speaks or the tenant whose person acts; ``learn`` is told the
         answer before the tables are compared, for what the model cannot foresee, such as ids.
         """
+        self.world.time.now += self.pace_ms
         self.model.now = self.world.time.now
         possible = model_leases.possible(self.model)
         expected = outcome(predict)
@@ -173,8 +176,8 @@ class Machine(RuleBasedStateMachine):
         known = last is not None and (self.ids[voice.name], last.call_id) in self.model.answers
         if voice.call_id == "last" and last is not None and known:
             return last
-        self._count += 1
-        return Sent(type=type_, payload=payload, call_id=f"call-{self._count}")
+        self.count += 1
+        return Sent(type=type_, payload=payload, call_id=f"call-{self.count}")
 
     # --- whom and what the rules speak of
 

@@ -39,6 +39,15 @@ class SessionRules(Machine):
         away = self.away()
         self.arrive(away[pick % len(away)], active)
 
+    @precondition(lambda self: self.somebody_works())
+    @rule(number=TASKS, active=st.sampled_from(["none", "none", "some"]))
+    def start_anew(self, number: int, active: str) -> None:
+        """The process of an agent that holds something was killed; the next knows nothing of it."""
+        name = self.model.agents[self.held(number).holder or ""].name
+        self._open(name, NODE)
+        self.count += 1
+        self._announce(Voice(name=name), active, instance_id=f"process-{self.count}")
+
     def away(self) -> list[str]:
         """Return the agents that should be there and are not."""
         sessions = {name: self.model.agents[self.ids[name]].session for name in ("a", "b")}
