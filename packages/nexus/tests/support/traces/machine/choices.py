@@ -20,7 +20,7 @@ NEEDS = st.sampled_from([*[()] * 5, ("code",), ("code",), ("draw",), ("code", "d
 ACTIVE = st.sampled_from([*["held"] * 4, "none", "some", "stale", "invented", "others"])
 ATTEMPTS = st.sampled_from([*[0] * 7, -1, 1])
 _USUAL = [TaskStatus.IN_PROGRESS, TaskStatus.BLOCKED_ON_HUMAN, TaskStatus.DONE, TaskStatus.FAILED]
-USUAL_MOVES = st.sampled_from([*_USUAL, TaskStatus.TODO])
+USUAL_MOVES = st.sampled_from([*_USUAL, TaskStatus.TODO, TaskStatus.BLOCKED_ON_HUMAN])
 MOVES = st.sampled_from([*_USUAL, *TaskStatus])
 PERSONS_MOVES = st.sampled_from(
     [*TaskStatus, TaskStatus.CANCELLED, TaskStatus.TODO, TaskStatus.TODO]

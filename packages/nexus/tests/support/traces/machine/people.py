@@ -136,7 +136,12 @@ class PeopleRules(Machine):
     @precondition(lambda self: self.order)
     @rule(number=TASKS, text=TEXTS, over_http=st.booleans())
     def say(self, number: int, text: str, over_http: bool) -> None:
-        task = self.held(number) if self.somebody_works() else self.task(number)
+        """Most is said where somebody listens, or waits for an answer."""
+        blocked = [t for t in self.model.tasks.values() if t.status is TaskStatus.BLOCKED_ON_HUMAN]
+        if blocked:
+            task = blocked[number % len(blocked)]
+        else:
+            task = self.held(number) if self.somebody_works() else self.task(number)
         say = lambda tx: threads.say(tx, self.person(task), task.id, threads.Say(text=text))  # noqa: E731
         reply = lambda tx: threads.reply(  # noqa: E731
             tx, self.person(task), task.id, threads.Reply(message=text)

@@ -88,8 +88,11 @@ class SessionRules(Machine):
     @precondition(lambda self: self.order)
     @rule(name=AGENTS, status=st.sampled_from(AgentStatus), number=st.none() | TASKS)
     def say_status(self, name: str, status: AgentStatus, number: int | None) -> None:
+        """Mostly of a task that the agent holds, if of any."""
         ref = self.ref(name)
-        task_id = None if number is None else self.task(number).id
+        own = self.model.held_by(self.ids[name])
+        about = own[number % len(own)] if own and number else self.task(number or 0)
+        task_id = None if number is None else about.id
 
         def predict() -> None:
             session = model_sessions.require_ready(self.model, ref.agent_id, ref.session_id)
