@@ -1,5 +1,7 @@
 """Where the keys of an installation are kept: made once, in the data folder, for its owner only."""
 
+import hashlib
+import hmac
 import json
 import os
 import secrets
@@ -17,6 +19,11 @@ class Keys:
 
     signing: bytes
     pepper: bytes
+
+    @property
+    def fingerprint(self) -> str:
+        """What tells these keys from others and betrays neither."""
+        return hmac.new(self.pepper, b"fingerprint of" + self.signing, hashlib.sha256).hexdigest()
 
 
 def load_keys(data_dir: Path) -> Keys:

@@ -50,7 +50,7 @@ async def serve(
 
     Raises:
         SettingsError: the port cannot be had.
-        DataDirError: the data folder cannot be used.
+        StoreError: the data folder or the database cannot be used.
     """
     listener = _listen(settings)
     with contextlib.closing(listener):

@@ -24,6 +24,11 @@ class Settings(BaseSettings):
     ] = 3000
     """0 takes a free port."""
     data_dir: Path = Path("nexus-data")
+    database_url: Annotated[
+        SecretStr | None,
+        Field(validation_alias=AliasChoices("database_url", "NEXUS_DATABASE_URL", "DATABASE_URL")),
+    ] = None
+    """A PostgreSQL that nodes share; without it SQLite in the data folder."""
     admin_client_id: str = "admin"
     admin_client_secret: SecretStr | None = None
     """Without it a secret is made once and kept in ``<data-dir>/admin-credentials.json``."""
@@ -46,6 +51,12 @@ class Settings(BaseSettings):
     def database_path(self) -> Path:
         """Where the embedded database lies."""
         return self.data_dir / "nexus.db"
+
+    @property
+    def database(self) -> str | Path:
+        """The address of the database, or the path of the embedded one; may hold a password."""
+        url = self.database_url.get_secret_value() if self.database_url is not None else ""
+        return url or self.database_path
 
 
 def load_settings(**options: Any) -> Settings:

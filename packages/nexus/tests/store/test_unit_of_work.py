@@ -1,30 +1,25 @@
 """The one door to the store: whole or not at all, durable before answered."""
 
 import asyncio
-import contextlib
-import sqlite3
 from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
 from fake_time import FakeTime
 from nexus.domain.errors import Conflict, Unavailable
-from nexus.store import SqliteDatabase, Tx
+from nexus.store import Tx, open_database, open_unit_of_work
 from nexus.store.schema import meta
-from nexus.store.unit_of_work import SqliteUnitOfWork
 
 
 class Door:
     """A unit of work and the topics it published."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, url: str) -> None:
         self.published: list[str] = []
-        self.database = SqliteDatabase(path)
+        self.database = open_database(url)
         self.database.migrate()
-        self.store = SqliteUnitOfWork(self.database, FakeTime(), self._publish)
+        self.store = open_unit_of_work(self.database, self._publish, FakeTime())
 
     def _publish(self, topics: Iterable[str]) -> None:
         self.published.extend(topics)
@@ -34,8 +29,8 @@ class Door:
 
 
 @pytest.fixture
-async def door(tmp_path: Path) -> AsyncIterator[Door]:
-    door = Door(tmp_path / "nexus.db")
+async def door(database_url: str) -> AsyncIterator[Door]:
+    door = Door(database_url)
     yield door
     await door.store.close()
     door.database.close()
@@ -62,22 +57,14 @@ async def test_of_commands_that_commit_together_a_refused_one_leaves_no_trace(do
     assert set(door.published) == {f"topic-{key}" for key in wanted}
 
 
-async def test_what_was_answered_is_on_disk_for_another_connection(door: Door) -> None:
+async def test_what_was_answered_is_there_for_another_connection(
+    door: Door, database_url: str
+) -> None:
     await door.store.write(put, "kept")
-    with contextlib.closing(sqlite3.connect(door.path)) as other:
-        assert other.execute("select value from meta").fetchall() == [("kept",)]
-
-
-async def test_a_locked_database_refuses_the_write_and_recovers_by_itself(door: Door) -> None:
-    door.store.lock_patience_ms = 50
-    with contextlib.closing(sqlite3.connect(door.path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(Unavailable, match="locked"):
-            await door.store.write(put, "refused")
-        assert await door.keys() == set()
-        other.execute("ROLLBACK")
-    await door.store.write(put, "later")
-    assert await door.keys() == {"later"}
+    other = open_database(database_url)
+    with other.reader.connect() as connection:
+        assert connection.scalars(sa.select(meta.c.value)).all() == ["kept"]
+    other.close()
 
 
 async def test_a_reader_cannot_write(door: Door) -> None:
@@ -97,3 +84,20 @@ async def test_a_closed_store_says_so(door: Door) -> None:
     await door.store.close()
     with pytest.raises(Unavailable, match="shutting down"):
         await door.store.write(put, "late")
+
+
+async def test_what_follows_a_command_is_in_its_commit(door: Door) -> None:
+    door.store.follow("topic-first", lambda tx: put(tx, "second"))
+    await door.store.write(put, "first")
+    assert await door.keys() == {"first", "second"}
+    assert door.published == ["topic-second"]
+
+
+async def test_a_command_stands_though_what_follows_it_fails(door: Door) -> None:
+    def fail(tx: Tx) -> None:
+        put(tx, "undone")
+        raise Conflict("cannot follow")
+
+    door.store.follow("topic-first", fail)
+    await door.store.write(put, "first")
+    assert await door.keys() == {"first"}

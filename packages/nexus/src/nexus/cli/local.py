@@ -24,13 +24,13 @@ DataDirOption = Annotated[
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Let what is wrong with settings or the data folder end the command with exit code 2."""
+    """Let what is wrong with settings, data folder or database end the command with exit code 2."""
     from nexus.settings import SettingsError
-    from nexus.store import DataDirError
+    from nexus.store import StoreError
 
     try:
         yield
-    except (SettingsError, DataDirError) as error:
+    except (SettingsError, StoreError) as error:
         raise BadUsage(str(error)) from error
 
 

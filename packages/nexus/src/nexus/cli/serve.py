@@ -61,10 +61,15 @@ def serve(
 
 def _announce(settings: "Settings", serving: "Serving") -> None:
     data = settings.data_dir.resolve()
-    print(f"Nexus {__version__} answers at {serving.url}, data in {data}")
+    print(f"Nexus {__version__} answers at {serving.url}, data in {data}{_elsewhere(serving)}")
     admin = serving.nexus.new_admin
     if admin is not None:
         print(f"  admin client id      {admin.client_id}")
         print(f"  admin client secret  {admin.client_secret}")
         print("  (shown once; kept in admin-credentials.json there, for you only)")
     print("Ctrl-C stops it.", flush=True)
+
+
+def _elsewhere(serving: "Serving") -> str:
+    database = serving.nexus.database
+    return f" and {database.name}" if database.is_shared else ""

@@ -5,7 +5,7 @@ import itertools
 
 from nexus.delivery.hub import Hub
 from nexus.delivery.patience import patiently
-from nexus.services import attempts, retention, sessions
+from nexus.services import attempts, presence, retention, sessions
 from nexus.services.platform import Platform
 
 TICK_S = 1.0
@@ -30,6 +30,8 @@ class Caretaker:
     async def care(self) -> None:
         """Do once what is due."""
         store, limits = self._platform.store, self._platform.limits
+        if self._platform.is_shared:
+            await store.write(presence.note)
         await store.write(attempts.expire)
         await store.write(sessions.close_silent, limits.offline_after_ms)
         await self._ping_silent(limits.heartbeat_interval_ms)

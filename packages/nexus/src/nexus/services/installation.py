@@ -54,6 +54,30 @@ def put_admin(tx: Tx, tenant_id: str, client_id: str, secret_hash: str) -> None:
         )
 
 
+def add_admin(tx: Tx, tenant_id: str, client_id: str, secret_hash: str) -> bool:
+    """Make the admin client; False when another node has made it meanwhile."""
+    if has_admin(tx, tenant_id, client_id):
+        return False
+    put_admin(tx, tenant_id, client_id, secret_hash)
+    return True
+
+
+def has_same_keys(tx: Tx, fingerprint: str) -> bool:
+    """Say whether this node's keys are those of the nodes before it; the first one sets them."""
+    known = _meta(tx, "keys")
+    if known is None:
+        tx.insert(meta, {"key": "keys", "value": fingerprint})
+    return known in {None, fingerprint}
+
+
+def begin_epoch(tx: Tx) -> str:
+    """Begin a new epoch and return it: agents learn that the numbers of their events went back."""
+    fresh = new_id()
+    if not tx.update(meta, {"value": fresh}, key="epoch"):
+        tx.insert(meta, {"key": "epoch", "value": fresh})
+    return fresh
+
+
 def start_alone(tx: Tx, lease_ms: int) -> None:
     """Close what a single node's earlier life left open, and let its leases begin anew.
 

@@ -20,6 +20,8 @@ class Platform:
     clock: Clock
     limits: Limits = field(default_factory=Limits)
     node_id: str = field(default_factory=new_id)
+    is_shared: bool = False
+    """Whether other nodes work on the same database."""
 
     @property
     def draining_topic(self) -> str:

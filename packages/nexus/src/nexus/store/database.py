@@ -3,6 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from pathlib import Path
+from typing import ClassVar
 
 import sqlalchemy as sa
 
@@ -45,6 +46,8 @@ class Database(ABC):
     """An opened database; ``name`` shows it to people and holds no password."""
 
     name: str
+    is_shared: ClassVar[bool]
+    """Whether several nodes may work on it at once."""
     writer: sa.Engine
     reader: sa.Engine
 

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nexus.store.database import Database, DatabaseUnusable
+from nexus.store.postgres_failures import reason
 
 OLDEST = 15
 WRITERS = 8
@@ -38,6 +39,8 @@ class PostgresDatabase(Database):
     Raises:
         DatabaseUnusable: ``url`` is none of PostgreSQL.
     """
+
+    is_shared = True
 
     def __init__(self, url: str) -> None:
         self._url = _parsed(url)
@@ -81,11 +84,6 @@ class PostgresDatabase(Database):
     def broken(self, error: sa.exc.DBAPIError) -> DatabaseUnusable:
         """Return the error for a server that cannot be reached, or refuses us."""
         return self.unusable(f"cannot be used: {reason(error)}")
-
-
-def reason(error: sa.exc.DBAPIError) -> str:
-    """Return what the server or the driver says, in one line."""
-    return " ".join(str(error.orig).split())
 
 
 def _parsed(url: str) -> sa.URL:

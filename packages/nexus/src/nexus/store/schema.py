@@ -36,6 +36,15 @@ def _flag(name: str) -> sa.Column[bool]:
 
 meta = sa.Table("meta", metadata, _id("key"), _text("value"))
 
+writers = sa.Table(
+    "writers",
+    metadata,
+    _id(),
+    sa.Column("commits", sa.BigInteger, nullable=False),
+    _at("seen_at"),
+)
+"""The connections that write to PostgreSQL, each with the number of its newest commit."""
+
 tenants = sa.Table(
     "tenants",
     metadata,
@@ -59,11 +68,14 @@ agents = sa.Table(
     _text("rejection_reason", nullable=True),
     _at("disabled_at", nullable=True),
     sa.Column("event_seq", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("gap_from", sa.BigInteger, nullable=True),
+    sa.Column("gap_to", sa.BigInteger, nullable=True),
     _at("created_at"),
     _at("updated_at"),
     sa.Index("agents_by_tenant", "tenant_id", "created_at"),
 )
-"""``event_seq`` is the number of the agent's newest event."""
+"""``event_seq`` is the number of the agent's newest event; ``gap_from`` and ``gap_to`` enclose the
+events that were dropped before the agent had them."""
 
 clients = sa.Table(
     "clients",

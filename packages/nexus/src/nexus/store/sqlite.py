@@ -15,6 +15,8 @@ _PATIENCE_S = 5
 class SqliteDatabase(Database):
     """A file that this process has for itself."""
 
+    is_shared = False
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = str(path)

@@ -97,6 +97,10 @@ class Followers:
         """Have ``service`` run whenever a command wakes ``topic``."""
         self._services.setdefault(topic, []).append(service)
 
+    def __contains__(self, service: object) -> bool:
+        """Say whether ``service`` follows a topic."""
+        return any(service in services for services in self._services.values())
+
     @property
     def topics(self) -> frozenset[str]:
         """The topics that have followers."""
