@@ -145,7 +145,7 @@ class PostgresServer:
             "shared_buffers=32MB",
             f"fsync={durable}",
             f"full_page_writes={durable}",
-            "autovacuum_naptime=5s",
+            "deadlock_timeout=50ms",
             "log_min_messages=warning",
         ):
             yield from ("-c", setting)

@@ -42,7 +42,7 @@ def record(
 
 def newest(tx: Tx, tenant_id: str, *, limit: int, before: int | None = None) -> list[Row]:
     """Return entries, newest first; ``before`` continues below an entry's id."""
-    query = activity.select().where(activity.c.tenant_id == tenant_id)
+    query = activity.select().where(activity.c.tenant_id == tenant_id, tx.settled(activity))
     if before is not None:
         query = query.where(activity.c.id < before)
     return list(tx.rows(query.order_by(activity.c.id.desc()).limit(limit)))
@@ -54,7 +54,7 @@ def since(tx: Tx, tenant_id: str, *, after: int, limit: int) -> list[Row]:
     An ``after`` that this history never reached comes from another one, of before a restore: all
     of this one came since.
     """
-    known = activity.select().where(activity.c.tenant_id == tenant_id)
+    known = activity.select().where(activity.c.tenant_id == tenant_id, tx.settled(activity))
     found = tx.rows(known.where(activity.c.id > after).order_by(activity.c.id).limit(limit))
     if found or not after or after <= (_newest_id(tx) or after):
         return list(found)

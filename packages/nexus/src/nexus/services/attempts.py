@@ -39,6 +39,7 @@ _CLAIMED = Statement(
 _ENDING = (
     views.select_tasks()
     .where(is_held)
+    .order_by(tasks.c.holder_agent_id)
     .limit(sa.bindparam("limit"))
     .with_for_update(of=tasks, skip_locked=True)
 )

@@ -26,12 +26,11 @@ def once(tx: Tx, agent_id: str, call_id: str | None, act: Callable[[Tx], Answer]
     """
     if call_id is None:
         return act(tx)
-    stored: Answer | None = tx.scalar(_ANSWER, agent_id=agent_id, call_id=call_id)
-    if stored is not None:
+    named = {"agent_id": agent_id, "call_id": call_id}
+    # First, so that a copy on another connection waits for this one, and has no effect of its own.
+    if not tx.insert_absent(call_answers, {**named, "answer": {}, "created_at": tx.now}):
+        stored: Answer = tx.scalar(_ANSWER, **named)
         return stored
     answer = act(tx)
-    tx.insert(
-        call_answers,
-        {"agent_id": agent_id, "call_id": call_id, "answer": answer, "created_at": tx.now},
-    )
+    tx.update(call_answers, {"answer": answer}, **named)
     return answer

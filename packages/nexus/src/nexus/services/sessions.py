@@ -28,6 +28,18 @@ _CLOSE = Statement(
     .values(closed_at=sa.bindparam("now"), ready=False)
 )
 
+_MARK_IDLE = Statement(
+    sessions.update()
+    .where(
+        sessions.c.agent_id
+        == sa.select(sessions.c.agent_id)
+        .where(sessions.c.agent_id == sa.bindparam("idle"))
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    .values(idle_since=sa.bindparam("now"))
+)
+
 
 def topic(agent_id: str) -> str:
     """Return the topic that is woken when an agent's session was replaced or closed."""
@@ -143,8 +155,12 @@ def set_status(tx: Tx, ref: SessionRef, status: AgentStatus, message: str | None
 
 
 def mark_idle(tx: Tx, agent_id: str) -> None:
-    """Note that the agent let go of a task just now."""
-    tx.update(sessions, {"idle_since": tx.now}, agent_id=agent_id)
+    """Note that the agent let go of a task just now.
+
+    A session that is locked is passed over: whoever ends a lease from elsewhere holds the task
+    that the agent's own command may wait for, so it must not wait for the agent's session.
+    """
+    tx.change(_MARK_IDLE, idle=agent_id, now=tx.now)
 
 
 def close_session(tx: Tx, ref: SessionRef, reason: str) -> bool:
@@ -162,9 +178,9 @@ def close_session(tx: Tx, ref: SessionRef, reason: str) -> bool:
 def close_silent(tx: Tx, offline_after_ms: int) -> list[str]:
     """Close the sessions whose agents were not heard of for too long; return their agents' ids."""
     silent = tx.rows(
-        sessions.select().where(
-            sessions.c.closed_at.is_(None), sessions.c.last_seen_at < tx.now - offline_after_ms
-        )
+        sessions.select()
+        .where(sessions.c.closed_at.is_(None), sessions.c.last_seen_at < tx.now - offline_after_ms)
+        .with_for_update(skip_locked=True)  # who is just speaking is not silent
     )
     for row in silent:
         ref = SessionRef(agent_id=row["agent_id"], session_id=row["id"])

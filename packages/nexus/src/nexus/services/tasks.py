@@ -109,8 +109,12 @@ def create(tx: Tx, caller: Principal, wish: CreateTask) -> Task:
     return views.task(task)
 
 
-def find(tx: Tx, caller: Principal, task_id: str, *, by_source: bool = True) -> Row:
+def find(
+    tx: Tx, caller: Principal, task_id: str, *, by_source: bool = True, lock: bool = False
+) -> Row:
     """Return a task that the caller may see, by its own id or the id its source gave it.
+
+    With ``lock`` others wait to change it until the commit.
 
     Raises:
         NotFound: there is none; another tenant's or another group's tasks count as none.
@@ -118,6 +122,8 @@ def find(tx: Tx, caller: Principal, task_id: str, *, by_source: bool = True) -> 
     query = views.select_tasks().where(tasks.c.tenant_id == caller.tenant_id)
     if caller.agent_id is not None:
         query = query.where(tasks.c.group_id.in_(leases.groups_of(caller.agent_id)))
+    if lock:
+        query = query.with_for_update(of=tasks)
     found = tx.one(query.where(tasks.c.id == task_id))
     if found is None and by_source:
         found = tx.one(query.where(tasks.c.source_id == task_id).limit(1))
@@ -190,7 +196,7 @@ def edit(tx: Tx, caller: Principal, task_id: str, wish: EditTask) -> Task:
         NotFound: no such task.
         Conflict: the task has ended.
     """
-    task = find(tx, caller, task_id)
+    task = find(tx, caller, task_id, lock=True)
     if task["status"] in FINAL_STATUSES:
         raise Conflict(f"the task has ended {task['status']}; it cannot be edited")
     changes = wish.changes()
@@ -217,7 +223,7 @@ def set_status(tx: Tx, caller: Principal, task_id: str, wish: SetStatus) -> Task
         NotFound: no such task.
         InvalidTransition: a person cannot move it there.
     """
-    task = find(tx, caller, task_id)
+    task = find(tx, caller, task_id, lock=True)
     check_person_move(TaskStatus(task["status"]), wish.status)
     after = attempts.move(tx, task, _person_values(tx, wish))
     taken_away = task["status"] in HELD_STATUSES and wish.status not in HELD_STATUSES

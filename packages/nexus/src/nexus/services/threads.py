@@ -1,7 +1,8 @@
 """Where the conversation of a task lives: who says what, who hears it, whom it wakes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import sqlalchemy as sa
 from pydantic import StrictBool
@@ -26,7 +27,11 @@ from oblivion.protocol import (
     ThreadPage,
     ThreadReplyAck,
     WakeUpPayload,
+    WireModel,
 )
+
+_Told = tuple[str, EventType, WireModel]
+"""Which agent is told what."""
 
 
 class Say(Command):
@@ -87,8 +92,9 @@ def post(
     _record(tx, task, author, text, kind)
     if author.is_human and task["status"] == TaskStatus.BLOCKED_ON_HUMAN:
         attempts.resume(tx, task)
-    _tell_holder(tx, task, author, update)
-    _wake_mentioned(tx, task, author, text)
+    told = [*_for_holder(task, author, update), *_for_mentioned(tx, task, author, text)]
+    for agent_id, type_, payload in sorted(told, key=itemgetter(0)):  # all lock in one order
+        events.tell(tx, agent_id, type_, payload, task_id=task["id"])
     return format_ts(ts)
 
 
@@ -109,7 +115,7 @@ def say(tx: Tx, caller: Principal, task_id: str, wish: Say) -> ThreadReplyAck:
     Raises:
         NotFound: no such task.
     """
-    task = tasks.find(tx, caller, task_id)
+    task = tasks.find(tx, caller, task_id, lock=True)
     name = wish.author or caller.client_id
     author = Author(id=caller.client_id, name=name, is_human=True)
     return ThreadReplyAck(message_ts=post(tx, task, author, wish.text))
@@ -158,24 +164,22 @@ def _update(task: Row, author: Author, text: str, ts: str) -> ContextUpdatePaylo
     )
 
 
-def _tell_holder(tx: Tx, task: Row, author: Author, update: ContextUpdatePayload) -> None:
+def _for_holder(task: Row, author: Author, update: ContextUpdatePayload) -> Iterator[_Told]:
     holder = task["holder_agent_id"]
     if task["status"] in HELD_STATUSES and holder != author.id:
-        events.tell(tx, holder, EventType.CONTEXT_UPDATE, update, task_id=task["id"])
+        yield holder, EventType.CONTEXT_UPDATE, update
 
 
-def _wake_mentioned(tx: Tx, task: Row, author: Author, text: str) -> None:
+def _for_mentioned(tx: Tx, task: Row, author: Author, text: str) -> Iterator[_Told]:
     names = mentioned_names(text)
-    if not names:
-        return
-    for agent in _members(tx, task["group_id"]):
+    for agent in _members(tx, task["group_id"]) if names else ():
         known_as = {agent["client_id"].lower(), handle_of(agent["name"])}
         by_app = names & APP_NAMES and agent["id"] == task["holder_agent_id"]
         if agent["id"] != author.id and (by_app or names & known_as):
             wake = WakeUpPayload(
                 reason="mention", task_id=task["id"], triggered_by=author.name, message=text
             )
-            events.tell(tx, agent["id"], EventType.WAKE_UP, wake, task_id=task["id"])
+            yield agent["id"], EventType.WAKE_UP, wake
 
 
 def _members(tx: Tx, group_id: str) -> Sequence[Row]:

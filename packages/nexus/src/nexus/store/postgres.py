@@ -106,13 +106,17 @@ def _shown(url: sa.URL) -> str:
 
 
 def _prepare_session(*, read_only: bool) -> Any:
+    settings = [*_SESSION, *(["SET default_transaction_read_only = on"] if read_only else [])]
+
     def on_connect(dbapi_connection: Any, _record: Any) -> None:
         dbapi_connection.prepare_threshold = 1  # what runs twice is planned once
         dbapi_connection.prepared_max = 1_000
-        for setting in _SESSION:
-            dbapi_connection.execute(setting)
-        if read_only:
-            dbapi_connection.execute("SET default_transaction_read_only = on")
-        dbapi_connection.commit()
+        dbapi_connection.autocommit = True
+        try:
+            dbapi_connection.execute("; ".join(settings), prepare=False)
+        except BaseException:
+            dbapi_connection.close()
+            raise
+        dbapi_connection.autocommit = False
 
     return on_connect

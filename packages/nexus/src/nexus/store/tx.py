@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from nexus.store.statement import Row, Statement, insert_into, update_of
+from nexus.store.statement import Row, Statement, insert_absent_into, insert_into, update_of
 
 __all__ = ["Committed", "Followers", "Row", "Tx"]
 
@@ -61,6 +61,14 @@ class Tx:
         """Insert one row."""
         insert_into(table, tuple(values)).on(self._dialect).change(self._driver, values)
 
+    def insert_absent(self, table: sa.Table, values: Mapping[str, Any]) -> bool:
+        """Insert one row unless its key is there; return whether it was inserted.
+
+        Waits for a transaction that has inserted the same key and not ended yet.
+        """
+        statement = insert_absent_into(table, tuple(values))
+        return bool(statement.on(self._dialect).change(self._driver, values))
+
     def update(self, table: sa.Table, values: Mapping[str, Any], **where: Any) -> int:
         """Set ``values`` where columns equal ``where``; return how many rows that touched."""
         statement = update_of(table, tuple(values), tuple(where))
@@ -72,6 +80,19 @@ class Tx:
         if isinstance(statement, Statement):
             return statement.on(self._dialect).change(self._driver, values)
         return self.connection.execute(statement).rowcount
+
+    def settled(self, table: sa.Table) -> sa.ColumnElement[bool]:
+        """Return the condition for rows that no row of a lower counted id can still follow.
+
+        Where several transactions write at once, a lower id may be committed after a higher one;
+        whoever reads on from the highest id that it saw would never see it.
+        """
+        if self._dialect.name != "postgresql":
+            return sa.true()
+        return sa.literal_column(
+            f"(age({table.name}.xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid))",
+            sa.Boolean,
+        )
 
 
 @dataclass(frozen=True, slots=True)
