@@ -72,3 +72,68 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
                 new_admin=new_admin,
                 database=database,
             )
+    finally:
+        await store.close()
+        database.close()
+
+
+@contextlib.asynccontextmanager
+async def _delivering(platform: Platform) -> AsyncIterator[Delivery]:
+    delivery = Delivery(platform)
+    async with asyncio.TaskGroup() as group:
+        senders = group.create_task(delivery.run(), name="delivery")
+        try:
+            yield delivery
+        finally:
+            senders.cancel()
+
+
+async def _bootstrap(platform: Platform, settings: Settings, keys: Keys) -> AdminCredentials | None:
+    """Make what a first start needs; return the admin's credentials if they were made just now."""
+    try:
+        tenant_id = await platform.store.write(installation.bootstrap)
+        await _join(platform, settings, keys)
+        return await _settle_admin(platform, settings, tenant_id)
+    except Unavailable as error:
+        raise StoreError(f"the database cannot be used: {error.message}") from error
+
+
+async def _join(platform: Platform, settings: Settings, keys: Keys) -> None:
+    """Take up work: where an earlier life left off, or beside other nodes."""
+    store = platform.store
+    if not platform.is_shared:
+        await store.write(installation.start_alone, platform.limits.lease_ms)
+    elif not await store.write(installation.has_same_keys, keys.fingerprint):
+        raise DataDirError(
+            f"the keys in {settings.data_dir} are not those of the database's other nodes; "
+            "copy signing.key and pepper.key from the data folder of one of them"
+        )
+
+
+async def _settle_admin(
+    platform: Platform, settings: Settings, tenant_id: str
+) -> AdminCredentials | None:
+    """See to it that there is an admin; another node may have made it, and kept its secret."""
+    kept = read_admin_credentials(settings.data_dir)
+    wanted = _wanted_admin(settings, kept)
+    chosen = settings.admin_client_secret is not None or kept is not None
+    known = await platform.store.read(installation.has_admin, tenant_id, wanted.client_id)
+    if known and (kept == wanted or (platform.is_shared and not chosen)):
+        return None
+    secret_hash = await asyncio.to_thread(hash_secret, wanted.client_secret, platform.pepper)
+    admin = tenant_id, wanted.client_id, secret_hash
+    if chosen or not platform.is_shared:
+        await platform.store.write(installation.put_admin, *admin)
+    elif not await platform.store.write(installation.add_admin, *admin):
+        return None
+    write_admin_credentials(settings.data_dir, wanted)
+    return None if settings.admin_client_secret is not None else wanted
+
+
+def _wanted_admin(settings: Settings, kept: AdminCredentials | None) -> AdminCredentials:
+    if settings.admin_client_secret is not None:
+        secret = settings.admin_client_secret.get_secret_value()
+        return AdminCredentials(client_id=settings.admin_client_id, client_secret=secret)
+    if kept is not None:
+        return kept
+    return AdminCredentials(client_id=settings.admin_client_id, client_secret=make_secret())

@@ -251,7 +251,7 @@ async def test_a_server_that_is_away_is_said_to_be_and_comes_back_by_itself(
 ) -> None:
     async with opened(own_server.migrated_database()) as store:
         await store.write(put, "before")
-        own_server.kill()
+        own_server.stop_at_once()
         with pytest.raises(Unavailable) as refused:
             await store.write(put, "meanwhile")
         assert refused.value.retry_after > 0
