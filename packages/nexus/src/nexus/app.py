@@ -49,7 +49,7 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     prepare_data_dir(settings.data_dir)
     keys = load_keys(settings.data_dir)
     database = open_database(settings.database)
-    database.migrate()
+    await asyncio.to_thread(database.migrate)
     bus = LocalBus()
     store = open_unit_of_work(database, bus.wake, None if clock is wall_clock else clock)
     platform = Platform(

@@ -88,10 +88,19 @@ class PostgresProxy:
             await client.drain()
         client.close()
 
-    async def close(self) -> None:
-        """Cut whatever is open."""
+    async def vanish(self) -> None:
+        """Cut whatever is open and refuse whoever comes."""
+        self.refuses, self.cuts = True, self.cuts + 1
         for writer in self._open:
             writer.transport.abort()
+
+    def appear(self) -> None:
+        """Take connections again."""
+        self.refuses = False
+
+    async def close(self) -> None:
+        """Cut whatever is open."""
+        await self.vanish()
         await asyncio.gather(*self._tasks)
 
 

@@ -6,6 +6,7 @@ import contextlib
 from nexus.delivery.caretaker import Caretaker
 from nexus.delivery.dispatcher import Dispatcher
 from nexus.delivery.hub import Hub
+from nexus.delivery.neighbours import Neighbours
 from nexus.delivery.outlet import Outlet
 from nexus.delivery.session import LiveSession
 from nexus.domain.errors import Unavailable
@@ -28,13 +29,16 @@ class Delivery:
         self._hub = Hub()
         self._dispatcher = Dispatcher(platform, self._hub)
         self._caretaker = Caretaker(platform, self._hub)
+        self._neighbours = Neighbours(platform, self._hub)
         self.draining = False
 
     async def run(self) -> None:
-        """Dispatch and take care until cancelled; if either fails, both stop loudly."""
+        """Dispatch and take care until cancelled; if one fails, all stop loudly."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._dispatcher.run())
             group.create_task(self._caretaker.run())
+            if self._platform.is_shared:
+                group.create_task(self._neighbours.run())
 
     async def open(self, agent_id: str, outlet: Outlet) -> LiveSession:
         """Make a session for a connection that was let in."""

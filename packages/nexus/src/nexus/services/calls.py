@@ -26,11 +26,13 @@ def once(tx: Tx, agent_id: str, call_id: str | None, act: Callable[[Tx], Answer]
     """
     if call_id is None:
         return act(tx)
-    named = {"agent_id": agent_id, "call_id": call_id}
-    # First, so that a copy on another connection waits for this one, and has no effect of its own.
-    if not tx.insert_absent(call_answers, {**named, "answer": {}, "created_at": tx.now}):
-        stored: Answer = tx.scalar(_ANSWER, **named)
+    tx.exclude("call", agent_id, call_id)  # a copy on another connection waits for this one
+    stored: Answer | None = tx.scalar(_ANSWER, agent_id=agent_id, call_id=call_id)
+    if stored is not None:
         return stored
     answer = act(tx)
-    tx.update(call_answers, {"answer": answer}, **named)
+    tx.insert(
+        call_answers,
+        {"agent_id": agent_id, "call_id": call_id, "answer": answer, "created_at": tx.now},
+    )
     return answer

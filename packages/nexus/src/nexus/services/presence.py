@@ -1,13 +1,29 @@
-"""Where it is noticed that for a while no node could serve: leases stand still for that long."""
+"""Where nodes notice each other: who serves an agent now, and that for a while nobody could."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
 
 from nexus.services import leases
-from nexus.store.schema import meta
-from nexus.store.tx import Tx
+from nexus.store.schema import agents, meta, sessions
+from nexus.store.statement import Statement
+from nexus.store.tx import Row, Tx
 
 _KEY = "alive_at"
 NOTE_EVERY_MS = 5_000
 OUTAGE_MS = 20_000
 """No word of any node for this long means that no agent could be heard either."""
+
+_ATTENDED = Statement(
+    sa.select(sessions.c.agent_id, sessions.c.id, agents.c.event_seq)
+    .join_from(sessions, agents)
+    .where(sessions.c.node_id == sa.bindparam("node_id"), sessions.c.closed_at.is_(None))
+)
+
+
+def attended(tx: Tx, node_id: str) -> Sequence[Row]:
+    """Return the open sessions of a node, each with the number of its agent's newest event."""
+    return tx.rows(_ATTENDED, node_id=node_id)
 
 
 def note(tx: Tx) -> int:

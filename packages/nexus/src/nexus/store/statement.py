@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 Row = Mapping[str, Any]
 """One row by its columns' names."""
@@ -99,14 +98,6 @@ def _processors(
 def insert_into(table: sa.Table, columns: tuple[str, ...]) -> Statement:
     """Return the statement that inserts one row with these columns."""
     return Statement(table.insert().values({name: sa.bindparam(name) for name in columns}))
-
-
-@lru_cache(maxsize=256)
-def insert_absent_into(table: sa.Table, columns: tuple[str, ...]) -> Statement:
-    """Return the statement that inserts one row with these columns unless its key is taken."""
-    # SQLite took the clause over from PostgreSQL, and either dialect compiles the other's.
-    values: dict[str, Any] = {name: sa.bindparam(name) for name in columns}
-    return Statement(postgresql.insert(table).values(values).on_conflict_do_nothing())
 
 
 @lru_cache(maxsize=256)

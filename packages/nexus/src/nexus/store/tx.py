@@ -6,11 +6,15 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from nexus.store.statement import Row, Statement, insert_absent_into, insert_into, update_of
+from nexus.store.statement import Row, Statement, insert_into, update_of
 
 __all__ = ["Committed", "Followers", "Row", "Tx"]
 
 Query = Statement | sa.Select[Any]
+
+_EXCLUDE = Statement(
+    sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtextextended(sa.bindparam("name"), 0)))
+)
 
 
 class Tx:
@@ -61,13 +65,10 @@ class Tx:
         """Insert one row."""
         insert_into(table, tuple(values)).on(self._dialect).change(self._driver, values)
 
-    def insert_absent(self, table: sa.Table, values: Mapping[str, Any]) -> bool:
-        """Insert one row unless its key is there; return whether it was inserted.
-
-        Waits for a transaction that has inserted the same key and not ended yet.
-        """
-        statement = insert_absent_into(table, tuple(values))
-        return bool(statement.on(self._dialect).change(self._driver, values))
+    def exclude(self, *name: str) -> None:
+        """Have whoever names the same wait until this transaction has ended."""
+        if self._dialect.name == "postgresql":
+            self.rows(_EXCLUDE, name="\n".join(name))
 
     def update(self, table: sa.Table, values: Mapping[str, Any], **where: Any) -> int:
         """Set ``values`` where columns equal ``where``; return how many rows that touched."""
