@@ -28,20 +28,27 @@ class FailpointError(Exception):
     """The variable names no point."""
 
 
-def _armed(value: str) -> tuple[str, int]:
-    name, _, times = value.partition(":")
-    if name not in NAMES or not (times or "1").isdecimal():
+def arm(value: str | None) -> None:
+    """Arm the point that ``NAME`` or ``NAME:TIMES`` names and no other; None arms none.
+
+    Raises:
+        FailpointError: there is no such point.
+    """
+    global _name, _left  # noqa: PLW0603 - a process has one armed point
+    name, _, times = (value or "").partition(":")
+    if value is not None and (name not in NAMES or not (times or "1").isdecimal()):
         raise FailpointError(
             f"{VARIABLE}={value}: want NAME or NAME:TIMES, NAME one of {', '.join(NAMES)}"
         )
-    return name, int(times or 1)
+    _name, _left = name or None, count(int(times or 1) - 1, -1)
 
 
-_name, _times = _armed(os.environ[VARIABLE]) if VARIABLE in os.environ else (None, 0)
-_passes = count(1)
+_name: str | None = None
+_left = count()
+arm(os.environ.get(VARIABLE))
 
 
 def reach(name: str) -> None:
     """End the process here, now and without clean-up, if this point is armed and its turn came."""
-    if _name is not None and name == _name and next(_passes) >= _times:
+    if _name is not None and name == _name and next(_left) <= 0:
         os._exit(EXIT_STATUS)

@@ -1,0 +1,23 @@
+"""What several of the tests of the whole share."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from kill_scene import Scene, open_scene
+from kill_server import Zygote, running_zygote
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def zygote() -> AsyncIterator[Zygote]:
+    """What forks Nexus processes for the tests of a module, in the loop of the module."""
+    async with running_zygote() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def scene(tmp_path: Path, zygote: Zygote) -> AsyncIterator[Scene]:
+    """A dead Nexus with a person and an agent, for a test to bring to life and to kill."""
+    async with open_scene(zygote, tmp_path) as opened:
+        yield opened

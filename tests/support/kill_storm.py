@@ -1,0 +1,228 @@
+"""Where agents work and people ask while Nexus dies again and again, all from one seed."""
+
+import asyncio
+import contextlib
+import json
+import random
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from keyed_submitter import Submitter
+from kill_checker import FINAL, History, Stored, StoredEvent, StoredTask
+from kill_journal import Entry, Journal, What
+from kill_server import MortalNexus, Zygote, mortal_nexus
+from live_nexus import AGENT_SECRET, Admin
+from nexus.failpoints import NAMES
+from socket_agent import token_for
+from wire_agent import USUAL, Habits, WireAgent
+
+TIMES = (1, 1, 2, 3, 5, 8, 13, 21)
+"""How often a point is passed before it kills."""
+LATEST = 40
+"""The most things that are noted before a kill without a failpoint."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What happens in a storm; the same plan draws the same kills."""
+
+    seed: int
+    kills: int
+    policy: str = "assign"
+    agents: int = 3
+    submitters: int = 2
+    reborn: float = 0.05
+    """The share of lives in which an agent's process is replaced."""
+    habits: Habits = USUAL
+    fault: str | None = None
+    """The name of a planted fault."""
+    fault_from_the_start: str | None = None
+    """The name of the one that is planted while the team is made, before the first kill."""
+    patience_s: float = 30.0
+    """After which nothing goes on any more."""
+    points: Sequence[str | None] = (*NAMES, None, None)
+    """Where to kill; None: at a moment that has nothing to do with what the server does."""
+    after_death: Callable[[Path], None] = lambda data_dir: None
+    """What becomes of the data folder of a dead Nexus."""
+
+
+@dataclass(kw_only=True)
+class Storm:
+    """A Nexus that dies, with everybody who talks to it."""
+
+    plan: Plan
+    nexus: MortalNexus
+    journal: Journal
+    rng: random.Random
+    agents: list[WireAgent]
+    submitter: Submitter
+
+    async def kill(self) -> bool:
+        """Live one life to its end; say whether it came to it."""
+        point = self.rng.choice(self.plan.points)
+        times = self.rng.choice(TIMES)
+        name = None if point is None else f"{point}:{times}"
+        self.journal.life += 1
+        await self.nexus.begin(name)
+        try:
+            async with asyncio.timeout(self.plan.patience_s):
+                await self._die(point)
+        except TimeoutError:
+            self.journal.note("nexus", What.STUCK, text=f"{name} was never reached")
+            await self.nexus.kill()
+            return False
+        self.journal.note("nexus", What.KILLED, text=name)
+        self.plan.after_death(self.nexus.data_dir)
+        return True
+
+    async def _die(self, point: str | None) -> None:
+        if self.rng.random() < self.plan.reborn:
+            await self._some_notes(10)
+            self.rng.choice(self.agents).be_reborn()
+        if point is not None:
+            await self.nexus.end_at_failpoint()
+        else:
+            await self._any_moment()
+            await self.nexus.kill()
+
+    async def _any_moment(self) -> None:
+        if self.rng.random() < 0.8:
+            await self._some_notes(LATEST)
+        with contextlib.suppress(TimeoutError):  # in the middle of whatever follows
+            async with asyncio.timeout(self.rng.random() * 0.01):
+                await self.nexus.end()
+
+    async def _some_notes(self, most: int) -> None:
+        """Wait until a few more things are noted, or the life has ended."""
+        first = (self.journal.grown(self.rng.randint(1, most)), self.nexus.end())
+        waits = [asyncio.create_task(wait) for wait in first]
+        done, others = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        for wait in others:
+            wait.cancel()
+        for wait in done:
+            wait.result()
+
+    async def settle(self) -> None:
+        """Live a last life, without end, until all work has ended and nobody has more to say."""
+        self.submitter.most_open = 0
+        self.journal.life += 1
+        await self.nexus.start()
+        try:
+            async with asyncio.timeout(self.plan.patience_s):
+                while not await self._all_ended():  # noqa: ASYNC110 - lives in another process
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            waiting = [agent.name for agent in self.agents if not agent.idle]
+            self.journal.note("nexus", What.STUCK, text=f"work is left; busy: {waiting}")
+        await self.nexus.kill()
+
+    async def _all_ended(self) -> bool:
+        for agent in self.agents:
+            await agent.acknowledge()
+        database = sqlite3.connect(f"file:{self.nexus.data_dir / 'nexus.db'}?mode=ro", uri=True)
+        with contextlib.closing(database):
+            ((open_,),) = database.execute(
+                "SELECT count(*) FROM tasks WHERE status NOT IN ('DONE', 'FAILED', 'CANCELLED')"
+            )
+        return open_ == 0 and all(agent.idle for agent in self.agents)
+
+    def follow(self, entry: Entry) -> None:
+        """Let people ask for more where something has ended."""
+        if entry.what is What.REPLIED and entry.task is not None:
+            ended = any(f'"status":"{status}"' in (entry.digest or "") for status in FINAL)
+            if ended or entry.text == "lease_lost":
+                self.submitter.ended(entry.task)
+
+
+async def run_storm(plan: Plan, zygote: Zygote, folder: Path) -> History:
+    """Kill Nexus as often as the plan says, let everything end, and return what happened."""
+    print(f"storm: seed {plan.seed}, {plan.kills} kills, journal in {folder}")
+    async with _storm(plan, zygote, folder) as storm:
+        for _ in range(plan.kills):
+            if not await storm.kill():
+                break
+        await storm.settle()
+    return History(entries=storm.journal.entries, stored=read_stored(storm.nexus.data_dir))
+
+
+@contextlib.asynccontextmanager
+async def _storm(plan: Plan, zygote: Zygote, folder: Path) -> AsyncIterator[Storm]:
+    journal, rng = Journal(path=folder / "journal.jsonl"), random.Random(plan.seed)
+    with contextlib.closing(journal):
+        async with mortal_nexus(zygote, folder) as nexus:
+            nexus.fault = plan.fault_from_the_start
+            await nexus.start()
+            names = [f"agent-{number}" for number in range(plan.agents)]
+            token = await _team(nexus.url, plan.policy, names)
+            agents = [
+                WireAgent(name, journal, random.Random(rng.random()), habits=plan.habits)
+                for name in names
+            ]
+            tokens = [await token_for(nexus.url, name, AGENT_SECRET) for name in names]
+            submitter = Submitter(
+                url=nexus.url,
+                token=token,
+                journal=journal,
+                up=nexus.up,
+                rng=random.Random(rng.random()),
+            )
+            storm = Storm(
+                plan=plan,
+                nexus=nexus,
+                journal=journal,
+                rng=rng,
+                agents=agents,
+                submitter=submitter,
+            )
+            journal.followers.append(storm.follow)
+            await nexus.kill()
+            nexus.fault = plan.fault
+            async with asyncio.TaskGroup() as group:
+                lives = [
+                    *(a.live(nexus.url, t, nexus.up) for a, t in zip(agents, tokens, strict=True)),
+                    *(submitter.work(f"person-{number}") for number in range(plan.submitters)),
+                ]
+                running = [group.create_task(life) for life in lives]
+                yield storm
+                for task in running:
+                    task.cancel()
+
+
+async def _team(url: str, policy: str, names: Sequence[str]) -> str:
+    async with Admin(url) as admin:
+        await admin.team(policy=policy)
+        for name in names:
+            await admin.agent(name)
+        return str(admin.http.headers["Authorization"]).removeprefix("Bearer ")
+
+
+def read_stored(data_dir: Path) -> Stored:
+    """Read what a Nexus that has ended left on disk."""
+    with contextlib.closing(sqlite3.connect(data_dir / "nexus.db")) as database:
+        names = dict(database.execute("SELECT id, client_id FROM agents"))
+        tasks = database.execute(
+            "SELECT id, title, status, attempt, holder_agent_id, result FROM tasks"
+        )
+        return Stored(
+            tasks=[
+                StoredTask(
+                    id=id_,
+                    title=title,
+                    status=status,
+                    attempt=attempt,
+                    holder=names.get(holder),
+                    result=None if result is None else json.loads(result),
+                )
+                for id_, title, status, attempt, holder, result in tasks
+            ],
+            messages=list(database.execute("SELECT task_id, text FROM messages")),
+            events=[
+                StoredEvent(agent=names[agent], seq=seq, id=id_)
+                for agent, seq, id_ in database.execute(
+                    "SELECT agent_id, seq, id FROM agent_events"
+                )
+            ],
+            heads=dict(database.execute("SELECT client_id, event_seq FROM agents")),
+        )

@@ -1,0 +1,119 @@
+"""Where Nexus processes are born quickly: one that has imported Nexus forks another for each life.
+
+Run as a program. It reads a JSON object a line, with ``failpoint``, ``armed_by``, ``fault``,
+``log`` and ``settings``, forks, and writes ``up`` once the child answers requests and ``ended``
+with its exit status when it died. The child is a whole Nexus with its own loop, threads and
+database connections: nothing of that is there at the fork.
+"""
+
+import asyncio
+import gc
+import json
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nexus import failpoints
+from nexus.server import run, serve
+from nexus.settings import load_settings
+from nexus.store.unit_of_work import SqliteUnitOfWork
+
+
+def main() -> None:
+    """Live one life after the other until nobody asks for more."""
+    asyncio.run(_warm_up())
+    assert threading.active_count() == 1, "a thread would not live on in the child"
+    gc.collect()
+    gc.freeze()
+    while line := _read_line():
+        pid = os.fork()
+        if pid == 0:
+            _live(json.loads(line))
+        _say(f"born {pid}")
+        _, status = os.waitpid(pid, 0)
+        _say(f"ended {os.waitstatus_to_exitcode(status)}")
+
+
+async def _warm_up() -> None:
+    """Start and stop once elsewhere, so that each life finds all imported and compiled."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = load_settings(data_dir=Path(folder), port=0, admin_client_secret="x" * 43)
+        await serve(settings, lambda serving: serving.stop())
+
+
+def _read_line() -> bytes:
+    """Read without a buffer: what is ahead belongs to a later life."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            return b""
+        line += byte
+    return line
+
+
+def _say(text: str) -> None:
+    os.write(1, text.encode() + b"\n")
+
+
+def _live(life: dict[str, Any]) -> None:
+    log = os.open(life["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 2)
+    threading.Thread(target=_end_with_the_test, daemon=True).start()
+    if life["armed_by"] is None:
+        failpoints.arm(life["failpoint"])
+    else:
+        _arm_later(life["failpoint"], life["armed_by"])
+    if life["fault"] is not None:
+        import planted_faults
+
+        planted_faults.plant(life["fault"], Path(life["log"]).parent)
+    status = 1
+    try:
+        run(load_settings(**life["settings"]), lambda _serving: _say("up"))
+        status = 0
+    except BaseException:  # noqa: BLE001 - whatever it was, the log has it and the process ends
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(status)
+
+
+def _arm_later(failpoint: str, module: str) -> None:
+    """Arm the point with the first command whose service lives in ``module``.
+
+    Whatever follows on its acceptance counts from when the command runs on: an earlier one may
+    still be on its way to the disk when it comes in.
+    """
+    write = SqliteUnitOfWork.write
+    waiting = [failpoint]
+
+    async def arm_and_write(
+        self: SqliteUnitOfWork, service: Callable[..., Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        if not waiting or service.__module__ != module:
+            return await write(self, service, *args, **kwargs)
+        point = waiting.pop()
+        if point.startswith("accept"):
+            failpoints.arm(point)
+
+        def armed(*given: Any, **named: Any) -> Any:
+            failpoints.arm(point)
+            return service(*given, **named)
+
+        return await write(self, armed, *args, **kwargs)
+
+    SqliteUnitOfWork.write = arm_and_write  # type: ignore[method-assign]  # a seam
+
+
+def _end_with_the_test() -> None:
+    """Die when the other end of stdin is closed: nobody writes there while a life lasts."""
+    os.read(0, 1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

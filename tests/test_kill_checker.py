@@ -1,0 +1,63 @@
+"""The checker is tested itself: on a Nexus with one mechanism taken out it turns red."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kill_checker import prove
+from kill_server import Zygote
+from kill_storm import Plan, run_storm
+from unsynced_sqlite import lose_power
+from wire_agent import Habits
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+HAUNTED = Plan(seed=11, kills=12, reborn=1.0, habits=Habits(haunts=1.0), patience_s=5)
+"""Agents' processes are replaced in each life, and the old ones go on calling."""
+SUDDEN = Plan(seed=12, kills=12, points=(None,), patience_s=5)
+"""Deaths at any moment."""
+UNCOMMITTED = Plan(seed=13, kills=12, points=("commit.before",), patience_s=5)
+"""Deaths after the work and before its commit."""
+UNHEARD = Plan(
+    seed=14, kills=12, points=("answer", "emit.after", "commit.after", None), patience_s=5
+)
+"""Deaths after the commit, before anybody hears of it."""
+POWERLESS = Plan(
+    seed=15,
+    kills=12,
+    points=(None, "answer", "commit.after"),
+    fault_from_the_start="lose_unsynced_writes",
+    after_death=lose_power,
+    patience_s=5,
+)
+"""Deaths that take along what was not synced."""
+
+CASES = [
+    (HAUNTED, "drop_the_fence", r"L: attempt \d+ at \w+ was ended \d times"),
+    (SUDDEN, "answer_before_the_commit", r"A: .* was (confirmed|answered 201)"),
+    (UNCOMMITTED, "number_events_by_a_sequence", r"D: .* was sent event \d+ after \d+"),
+    (UNHEARD, "forget_keys", r"I: .* asked for by 1 key, made \d tasks"),
+    (UNHEARD, "forget_calls", r"I: call .* was answered with .* and .*"),
+    (SUDDEN, "send_only_what_is_new", r"D: .* was sent event \d+ after \d+"),
+    (POWERLESS, "commit_without_sync", r"A: task \w+ was answered 201 .* and is gone"),
+]
+
+
+@pytest.mark.parametrize(("plan", "fault", "message"), CASES, ids=[case[1] for case in CASES])
+async def test_a_planted_fault_turns_the_checker_red(
+    tmp_path: Path, zygote: Zygote, plan: Plan, fault: str, message: str
+) -> None:
+    with pytest.raises(AssertionError, match=message):
+        prove(await run_storm(replace(plan, fault=fault), zygote, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [HAUNTED, SUDDEN, UNCOMMITTED, UNHEARD, replace(POWERLESS, fault="lose_unsynced_writes")],
+    ids=["haunted", "sudden", "uncommitted", "unheard", "powerless"],
+)
+async def test_the_same_deaths_leave_the_whole_nexus_green(
+    tmp_path: Path, zygote: Zygote, plan: Plan
+) -> None:
+    prove(await run_storm(replace(plan, patience_s=30), zygote, tmp_path))
