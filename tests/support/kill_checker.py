@@ -57,6 +57,8 @@ class History:
 
     entries: Sequence[Entry]
     stored: Stored
+    unseen: frozenset[str] = frozenset()
+    """The agents whose events nobody noted as they came in, only what their handlers saw."""
 
     def of(self, *whats: What) -> Iterator[Entry]:
         """Return the entries of these kinds, in order."""
@@ -250,8 +252,8 @@ def read_ends_stay(history: History) -> Iterator[str]:
 
 def events_come_in_order_without_holes(history: History) -> Iterator[str]:
     """D: an agent first sees its events as 1, 2, 3 ..., up to the last one that there is."""
-    for agent, head in history.stored.heads.items():
-        top = 0
+    for agent in history.stored.heads.keys() - history.unseen:
+        head, top = history.stored.heads[agent], 0
         for event in history.of(What.RECEIVED):
             if event.who != agent or event.seq is None:
                 continue
@@ -305,11 +307,15 @@ def histories_only_grow(history: History) -> Iterator[str]:
 
 
 def handlers_run_once_in_a_process(history: History) -> Iterator[str]:
-    """D: within one process an attempt reaches its handler once."""
+    """D: within one process an attempt, or a message, reaches its handler once."""
     runs = Counter((e.id, e.task, e.attempt) for e in history.of(What.STARTED))
     for (process, task, attempt), number in runs.items():
         if number > 1:
             yield f"{process} began attempt {attempt} at {task} {number} times"
+    heard = Counter((entry.id, entry.text) for entry in history.of(What.HEARD))
+    for (process, text), number in heard.items():
+        if number > 1:
+            yield f"{process} heard {text!r} {number} times"
 
 
 def the_window_bounds_what_is_in_flight(history: History) -> Iterator[str]:

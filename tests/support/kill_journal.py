@@ -22,6 +22,8 @@ class What(StrEnum):
     GAP = "gap"  # an agent was told that events are missing
     ACKED = "acked"  # Nexus confirmed an agent's acknowledgement of an event
     STARTED = "started"  # a handler began with an attempt
+    FINISHED = "finished"  # and returned its result
+    HEARD = "heard"  # a message of a thread reached a handler
     CALLED = "called"  # an agent sent a call, for the first time or again
     REPLIED = "replied"  # and the call was answered
     REBORN = "reborn"  # an agent's process was replaced by one that remembers nothing

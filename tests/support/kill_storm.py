@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from keyed_submitter import Submitter
 from kill_checker import FINAL, History, Stored, StoredEvent, StoredTask
@@ -15,6 +16,7 @@ from kill_journal import Entry, Journal, What
 from kill_server import MortalNexus, Zygote, mortal_nexus
 from live_nexus import AGENT_SECRET, Admin
 from nexus.failpoints import NAMES
+from sdk_agent import SdkAgent
 from socket_agent import token_for
 from wire_agent import USUAL, Habits, WireAgent
 
@@ -31,6 +33,8 @@ class Plan:
     seed: int
     kills: int
     policy: str = "assign"
+    sdk: bool = False
+    """Whether the agents are written with the SDK; else they speak the bare protocol."""
     agents: int = 3
     submitters: int = 2
     reborn: float = 0.05
@@ -48,6 +52,29 @@ class Plan:
     """What becomes of the data folder of a dead Nexus."""
 
 
+class Agent(Protocol):
+    """Whoever works while Nexus dies."""
+
+    name: str
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has nothing to do or to say any more."""
+        ...
+
+    async def live(self, url: str, token: str, up: asyncio.Event) -> None:
+        """Be connected whenever ``up`` is set, until cancelled."""
+        ...
+
+    def be_reborn(self) -> None:
+        """Replace the agent's process by one that remembers nothing."""
+        ...
+
+    async def acknowledge(self) -> None:
+        """Acknowledge what was put off."""
+        ...
+
+
 @dataclass(kw_only=True)
 class Storm:
     """A Nexus that dies, with everybody who talks to it."""
@@ -56,7 +83,7 @@ class Storm:
     nexus: MortalNexus
     journal: Journal
     rng: random.Random
-    agents: list[WireAgent]
+    agents: Sequence[Agent]
     submitter: Submitter
 
     async def kill(self) -> bool:
@@ -130,10 +157,11 @@ class Storm:
 
     def follow(self, entry: Entry) -> None:
         """Let people ask for more where something has ended."""
-        if entry.what is What.REPLIED and entry.task is not None:
-            ended = any(f'"status":"{status}"' in (entry.digest or "") for status in FINAL)
-            if ended or entry.text == "lease_lost":
-                self.submitter.ended(entry.task)
+        told = entry.digest or ""
+        ended = any(f'"status":"{status}"' in told for status in FINAL)
+        over = entry.what is What.REPLIED and (ended or entry.text == "lease_lost")
+        if entry.task is not None and (over or entry.what is What.FINISHED):
+            self.submitter.ended(entry.task)
 
 
 async def run_storm(plan: Plan, zygote: Zygote, folder: Path) -> History:
@@ -144,7 +172,17 @@ async def run_storm(plan: Plan, zygote: Zygote, folder: Path) -> History:
             if not await storm.kill():
                 break
         await storm.settle()
-    return History(entries=storm.journal.entries, stored=read_stored(storm.nexus.data_dir))
+    return History(
+        entries=storm.journal.entries,
+        stored=read_stored(storm.nexus.data_dir),
+        unseen=frozenset(agent.name for agent in storm.agents if plan.sdk),
+    )
+
+
+def _agent(plan: Plan, name: str, journal: Journal, rng: random.Random) -> Agent:
+    if plan.sdk:
+        return SdkAgent(name, journal, rng)
+    return WireAgent(name, journal, rng, habits=plan.habits)
 
 
 @contextlib.asynccontextmanager
@@ -156,10 +194,7 @@ async def _storm(plan: Plan, zygote: Zygote, folder: Path) -> AsyncIterator[Stor
             await nexus.start()
             names = [f"agent-{number}" for number in range(plan.agents)]
             token = await _team(nexus.url, plan.policy, names)
-            agents = [
-                WireAgent(name, journal, random.Random(rng.random()), habits=plan.habits)
-                for name in names
-            ]
+            agents = [_agent(plan, name, journal, random.Random(rng.random())) for name in names]
             tokens = [await token_for(nexus.url, name, AGENT_SECRET) for name in names]
             submitter = Submitter(
                 url=nexus.url,
