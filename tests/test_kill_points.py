@@ -5,8 +5,20 @@ import pytest
 from kill_journal import What
 from kill_scene import Scene
 from kill_storm import read_stored
+from nexus.failpoints import NAMES
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.mark.parametrize("point", NAMES)
+async def test_a_task_is_done_once_whichever_point_nexus_dies_at(scene: Scene, point: str) -> None:
+    await scene.live(point, armed_by="nexus.api.door")
+    async with scene.working():
+        await scene.ask()
+        await scene.nexus.end_at_failpoint()
+        await scene.live()
+        await scene.ask()
+        await scene.prove_done()
 
 
 @pytest.mark.parametrize("point", ["accept", "commit.before"])

@@ -34,7 +34,7 @@ def arm(value: str | None) -> None:
     Raises:
         FailpointError: there is no such point.
     """
-    global _name, _left  # noqa: PLW0603 - a process has one armed point
+    global _name, _left
     name, _, times = (value or "").partition(":")
     if value is not None and (name not in NAMES or not (times or "1").isdecimal()):
         raise FailpointError(
@@ -45,7 +45,7 @@ def arm(value: str | None) -> None:
 
 _name: str | None = None
 _left = count()
-arm(os.environ.get(VARIABLE))
+arm(os.environ.get(VARIABLE) or None)
 
 
 def reach(name: str) -> None:
