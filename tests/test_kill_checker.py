@@ -11,7 +11,7 @@ from kill_storm import Plan, run_storm
 from unsynced_sqlite import lose_power
 from wire_agent import Habits
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 HAUNTED = Plan(seed=11, kills=12, reborn=1.0, habits=Habits(haunts=1.0), patience_s=5)
 """Agents' processes are replaced in each life, and the old ones go on calling."""

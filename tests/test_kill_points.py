@@ -7,7 +7,7 @@ from kill_scene import Scene
 from kill_storm import read_stored
 from nexus.failpoints import NAMES
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 
 @pytest.mark.parametrize("point", NAMES)

@@ -14,7 +14,7 @@ from kill_scene import Scene, open_scene
 from kill_server import MortalNexus, Zygote
 from kill_storm import read_stored
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 DEADLINE_S = 30.0
 COPIES = 50
 AGENTS = 200

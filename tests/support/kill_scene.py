@@ -19,7 +19,7 @@ from wire_agent import Habits, WireAgent
 
 PLAIN = Habits(fails=0, gives_up=0, hands_back=0, speaks=0, acks_late=0, repeats_itself=0)
 TASKS = "/observer/tasks"
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 @dataclass(kw_only=True)
