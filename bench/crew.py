@@ -73,7 +73,7 @@ class Crew:
         """Let tasks come in at an even pace; return the ms from each request to its handler."""
         titles = self.titles(int(seconds * PACE))
         async with connections(self.nexus.url, CONNECTIONS) as load:
-            asked = await at_pace(load, self.prepare, titles, PACE)
+            asked = await at_pace(lambda title: load.post(self.prepare(title)), titles, PACE)
         return await waits_ms(asked, self.agents)
 
     async def saturated(self, *, runs: int, seconds: float) -> list[Run]:

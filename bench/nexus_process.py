@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import secrets
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from bench.processes import DEADLINE_S, ROOT, end, environment
+from bench.processes import DEADLINE_S, ROOT, end, environment, free_port, start
 
 GROUP = "bench"
 _POLL_S = 0.05
@@ -88,7 +87,7 @@ class Nexus:
 async def nexus() -> AsyncIterator[Nexus]:
     """Run ``nexus serve``, as an operator would, until the block ends."""
     secret = "obv_" + secrets.token_urlsafe(32)
-    url = f"http://127.0.0.1:{_free_port()}"
+    url = f"http://127.0.0.1:{free_port()}"
     with TemporaryDirectory(prefix="oblivion-bench-") as folder:
         async with _serve(Path(folder), url, secret) as process:
             await _until_live(process, url, Path(folder))
@@ -104,15 +103,13 @@ async def _serve(folder: Path, url: str, secret: str) -> AsyncIterator[asyncio.s
     port = url.rpartition(":")[2]
     arguments = ["-m", "nexus.cli", "serve", "--port", port, "--data-dir", str(folder / "data")]
     with (folder / "nexus.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
+        process = await start(
+            [sys.executable, *arguments],
             stdin=asyncio.subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             cwd=ROOT,
             env=environment(NEXUS_ADMIN_CLIENT_SECRET=secret),
-            start_new_session=True,  # Ctrl-C is for the benchmark alone, which ends the server
         )
     try:
         yield process
@@ -137,9 +134,3 @@ async def _sign_in(http: httpx2.AsyncClient, secret: str) -> None:
     answer = await http.post("/auth/token", data=form)
     answer.raise_for_status()
     http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port

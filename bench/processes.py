@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
+import signal
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 """Where ``bench`` is importable."""
 DEADLINE_S = 30.0
 _LONGEST_ANSWER = 2**26
+_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Worker:
@@ -52,16 +57,13 @@ class Worker:
 async def worker(module: str, **options: object) -> AsyncIterator[Worker]:
     """Run a module as a worker, ready to be asked, until the block ends."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        module,
+    process = await start(
+        [sys.executable, "-m", module],
         stdin=pipe,
         stdout=pipe,
         cwd=ROOT,
         env=environment(),
         limit=_LONGEST_ANSWER,
-        start_new_session=True,  # Ctrl-C is for the benchmark alone, which ends its workers
     )
     running = Worker(process)
     try:
@@ -69,6 +71,18 @@ async def worker(module: str, **options: object) -> AsyncIterator[Worker]:
         yield running
     finally:
         await running.stop()
+
+
+async def start(command: Sequence[str], **options: Any) -> asyncio.subprocess.Process:
+    """Start a process that Ctrl-C spares, for the benchmark ends it; it never outlives that."""
+    return await asyncio.create_subprocess_exec(
+        *command, start_new_session=True, preexec_fn=_die_with_the_benchmark, **options
+    )
+
+
+def _die_with_the_benchmark() -> None:
+    if _libc is not None:
+        _libc.prctl(_PDEATHSIG, signal.SIGKILL)
 
 
 async def end(process: asyncio.subprocess.Process) -> None:
@@ -94,6 +108,12 @@ def environment(**more: str) -> dict[str, str]:
     return {**own, **more}
 
 
+def free_port() -> int:
+    """Return a port of 127.0.0.1 that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
 def memory_kib(pid: int) -> float:
     """Return the resident memory of a process."""
     resident: int = psutil.Process(pid).memory_info().rss
@@ -101,7 +121,7 @@ def memory_kib(pid: int) -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return how long a process has computed so far, on all cores together."""
-    times = psutil.Process(pid).cpu_times()
-    spent: float = times.user + times.system
-    return spent
+    """Return how long a process has computed so far, on all cores and with its children."""
+    process = psutil.Process(pid)
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return sum(time.user + time.system for time in times)

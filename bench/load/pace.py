@@ -2,9 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from bench.load.http import Connections
 from bench.processes import Worker
 
 _STARTED_WITHIN_S = 30.0
@@ -18,27 +17,24 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def at_pace(
-    connections: Connections,
-    prepare: Callable[[str], bytes],
-    titles: list[str],
-    per_second: int,
+    post: Callable[[str], Awaitable[object]], titles: list[str], per_second: int
 ) -> dict[str, int]:
-    """Post a task for each title, evenly; return when each was asked for.
+    """Post each title, evenly; return when each was asked for.
 
     Times are monotonic nanoseconds, which all processes of a machine share. The pace does not
     wait for answers, so that a slow server is not spared.
     """
     asked: dict[str, int] = {}
 
-    async def post(title: str) -> None:
+    async def ask(title: str) -> None:
         asked[title] = time.monotonic_ns()
-        await connections.post(prepare(title))
+        await post(title)
 
     began = time.monotonic()
     async with asyncio.TaskGroup() as group:
         for number, title in enumerate(titles):
             await asyncio.sleep(began + number / per_second - time.monotonic())
-            group.create_task(post(title))
+            group.create_task(ask(title))
     return asked
 
 

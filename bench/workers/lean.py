@@ -51,10 +51,13 @@ class Load:
         """Post tasks at an even pace; return the ms from each request to its handler."""
         titles = [f"paced {next(self._numbers)}" for _ in range(int(seconds * per_second))]
         self._starts.clear()
-        asked = await at_pace(self._posts, self._prepare, titles, per_second)
+        asked = await at_pace(self._post, titles, per_second)
         async with asyncio.timeout(_ENDED_WITHIN_S):
             await until(lambda: asked.keys() <= self._starts.keys())
         return [(self._starts[title] - asked[title]) / 1e6 for title in titles]
+
+    async def _post(self, title: str) -> None:
+        await self._posts.post(self._prepare(title))
 
     def _started(self, title: str) -> None:
         if title.startswith("paced"):
