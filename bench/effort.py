@@ -14,6 +14,8 @@ class Effort:
         saturated_seconds: how long whole cycles are counted at saturation.
         paced_seconds: how long tasks come in at an even pace.
         requests: requests for a token.
+        crowd: agents that are connected at once.
+        idle_seconds: how long they idle while the server's computing is watched.
         warm_tasks: tasks before the first reading of memory.
         more_tasks: tasks between the two readings.
     """
@@ -24,6 +26,8 @@ class Effort:
     saturated_seconds: float = 2.0
     paced_seconds: float = 2.5
     requests: int = 1_000
+    crowd: int = 2_000
+    idle_seconds: float = 10.0
     warm_tasks: int = 200
     more_tasks: int = 1_000
 
@@ -36,4 +40,6 @@ FULL = Effort(
     saturated_seconds=10.0,
     paced_seconds=20.0,
     requests=5_000,
+    crowd=10_000,
+    idle_seconds=30.0,
 )

@@ -55,6 +55,7 @@ class Figure:
     Attributes:
         name: the measure and, after a dot, what of it.
         what: what was measured, for a reader who has not seen the code.
+        rivals: what others measured in the same run.
         notes: further numbers that explain this one, by a name that ends in its unit.
     """
 
@@ -62,16 +63,26 @@ class Figure:
     what: str
     unit: str
     ours: Samples
-    rival: Samples | None = None
+    rivals: tuple[Samples, ...] = ()
     aim: Aim | None = None
     notes: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def more_is_better(self) -> bool:
+        """Whether this is a rate, and not a time or a size."""
+        return self.unit.endswith("/s")
+
+    @property
+    def rival(self) -> Samples | None:
+        """The best of the rivals; None without any."""
+        best = max if self.more_is_better else min
+        return best(self.rivals, key=lambda one: one.median, default=None)
+
+    @property
     def ratio(self) -> float | None:
-        """Our median divided by the rival's; None without a rival, or with one at zero."""
-        if self.rival is None or self.rival.median == 0:
-            return None
-        return self.ours.median / self.rival.median
+        """Our median divided by the best rival's; None without a rival, or with one at zero."""
+        best = self.rival
+        return None if best is None or best.median == 0 else self.ours.median / best.median
 
     @property
     def meets_aim(self) -> bool | None:
@@ -85,7 +96,7 @@ class Figure:
             "what": self.what,
             "unit": self.unit,
             "ours": self.ours.to_json(),
-            "rival": self.rival.to_json() if self.rival is not None else None,
+            "rivals": [one.to_json() for one in self.rivals],
             "ratio": self.ratio,
             "aim": str(self.aim) if self.aim is not None else None,
             "meetsAim": self.meets_aim,

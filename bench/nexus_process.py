@@ -24,8 +24,13 @@ class Nexus:
     """A running Nexus with one group, and what an admin does with it."""
 
     url: str
-    pid: int
     http: httpx2.AsyncClient
+    server: "Server"
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server, another one after a restart."""
+        return self.server.pid
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -83,50 +88,75 @@ class Nexus:
                 await asyncio.sleep(_POLL_S)
 
 
+class Server:
+    """The process ``nexus serve`` on a folder and a port of its own."""
+
+    def __init__(self, folder: Path, secret: str) -> None:
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self._log = folder / "nexus.log"
+        self._secret = secret
+        serve = ["-m", "nexus.cli", "serve", "--port", str(port)]
+        self._command = [sys.executable, *serve, "--data-dir", str(folder / "data")]
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Start, and return once requests are answered."""
+        with self._log.open("ab") as log:
+            self._process = await start(
+                self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=ROOT,
+                env=environment(NEXUS_ADMIN_CLIENT_SECRET=self._secret),
+            )
+        await self._until_live(self._process)
+
+    async def kill(self) -> None:
+        """Kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def stop(self) -> None:
+        """Stop as an operator would."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+            await end(self._process)
+
+    async def _until_live(self, process: asyncio.subprocess.Process) -> None:
+        async with asyncio.timeout(DEADLINE_S), httpx2.AsyncClient() as http:
+            while process.returncode is None:
+                with contextlib.suppress(httpx2.TransportError):
+                    if (await http.get(self.url + "/livez")).is_success:
+                        return
+                await asyncio.sleep(_POLL_S)
+        raise RuntimeError(f"nexus serve ended:\n{self._log.read_text()}")
+
+
 @contextlib.asynccontextmanager
 async def nexus() -> AsyncIterator[Nexus]:
     """Run ``nexus serve``, as an operator would, until the block ends."""
     secret = "obv_" + secrets.token_urlsafe(32)
-    url = f"http://127.0.0.1:{free_port()}"
     with TemporaryDirectory(prefix="oblivion-bench-") as folder:
-        async with _serve(Path(folder), url, secret) as process:
-            await _until_live(process, url, Path(folder))
-            async with httpx2.AsyncClient(base_url=url, timeout=DEADLINE_S) as http:
+        server = Server(Path(folder), secret)
+        try:
+            await server.start()
+            async with httpx2.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as http:
                 await _sign_in(http, secret)
-                running = Nexus(url=url, pid=process.pid, http=http)
+                running = Nexus(url=server.url, http=http, server=server)
                 await running.post("/groups", name=GROUP.title(), slug=GROUP)
                 yield running
-
-
-@contextlib.asynccontextmanager
-async def _serve(folder: Path, url: str, secret: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    port = url.rpartition(":")[2]
-    arguments = ["-m", "nexus.cli", "serve", "--port", port, "--data-dir", str(folder / "data")]
-    with (folder / "nexus.log").open("wb") as log:
-        process = await start(
-            [sys.executable, *arguments],
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=ROOT,
-            env=environment(NEXUS_ADMIN_CLIENT_SECRET=secret),
-        )
-    try:
-        yield process
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await end(process)
-
-
-async def _until_live(process: asyncio.subprocess.Process, url: str, folder: Path) -> None:
-    async with asyncio.timeout(DEADLINE_S), httpx2.AsyncClient() as http:
-        while process.returncode is None:
-            with contextlib.suppress(httpx2.TransportError):
-                if (await http.get(url + "/livez")).is_success:
-                    return
-            await asyncio.sleep(_POLL_S)
-    raise RuntimeError(f"nexus serve ended:\n{(folder / 'nexus.log').read_text()}")
+        finally:
+            await server.stop()
 
 
 async def _sign_in(http: httpx2.AsyncClient, secret: str) -> None:

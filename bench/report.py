@@ -115,7 +115,8 @@ def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[
 def _explained(figure: Figure) -> str:
     facts = [f"{len(figure.ours.values)} runs"]
     if figure.rival is not None:
-        facts.append(f"rival: {figure.rival.who}")
+        best = "best rival" if len(figure.rivals) > 1 else "rival"
+        facts.append(f"{best}: {figure.rival.who}")
     facts += [f"{name}: {_number(value)}" for name, value in figure.notes.items()]
     return f"{figure.what} ({'; '.join(facts)})"
 

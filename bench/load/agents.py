@@ -15,7 +15,9 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from bench.load import frames
 from bench.load.race import Race
 
-_HANDSHAKE_WITHIN_S = 120.0
+_CONNECTED_WITHIN_S = 10.0
+_READY_WITHIN_S = 30.0
+"""As patient as the SDK: 10 s for a connection, as much to join, and 20 s for an answer."""
 
 
 @dataclass(kw_only=True)
@@ -33,41 +35,58 @@ class Ledger:
     refusals: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Call:
+    """A call that was not answered yet; ``attempt`` is that of a held task."""
+
+    frame: bytes
+    task_id: str
+    attempt: int | None
+
+
 class Agent:
     """One agent, over as many connections as it takes."""
 
     def __init__(self, token: str, ledger: Ledger, *, concurrency: int = 1) -> None:
         self.ready = asyncio.Event()
+        self.lost = asyncio.Event()
         self.last_seq = 0
         self._token = token
         self._ledger = ledger
         self._concurrency = concurrency
         self._epoch: str | None = None
         self._numbers = 0
-        self._calls: dict[int, bytes] = {}
-        self._tasks: dict[int, str] = {}
+        self._calls: dict[int, _Call] = {}
         self._seqs: list[int] = []
         self._race = Race(concurrency)
         self._socket: WSTransport | None = None
+        self._entered: asyncio.Future[None] | None = None
 
     async def connect(self, url: str) -> None:
         """Connect, announce the agent and return once Nexus counts it as ready.
 
         Raises:
-            OSError: Nexus cannot be reached.
+            OSError: Nexus cannot be reached, or hung up.
             TimeoutError: it did not answer.
         """
         self.ready.clear()
+        self.lost.clear()
+        self._entered = asyncio.get_running_loop().create_future()
         address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
-        async with asyncio.timeout(_HANDSHAKE_WITHIN_S):
-            await ws_connect(
-                lambda: _Listener(self),
-                address,
-                websocket_handshake_timeout=_HANDSHAKE_WITHIN_S,
-                enable_auto_pong=True,
-                read_buffer_init_size=1024,
-            )
-            await self.ready.wait()
+        try:
+            async with asyncio.timeout(_CONNECTED_WITHIN_S):
+                await ws_connect(
+                    lambda: _Listener(self),
+                    address,
+                    websocket_handshake_timeout=None,
+                    read_buffer_init_size=1024,
+                )
+            async with asyncio.timeout(_READY_WITHIN_S):
+                await self._entered
+        except BaseException:
+            self.disconnect()
+            self.lost.set()
+            raise
 
     def disconnect(self) -> None:
         """Hang up."""
@@ -78,6 +97,11 @@ class Agent:
     def connected(self) -> bool:
         """Whether there is a connection."""
         return self._socket is not None
+
+    def beat(self) -> None:
+        """Send a sign of life, as the SDK does every 30 seconds."""
+        self._numbers += 1
+        self._send(frames.call("heartbeat", {"ping": True}, self._numbers))
 
     # --- what the connection brings
 
@@ -90,6 +114,8 @@ class Agent:
         if self._socket is socket:
             self._socket = None
             self.ready.clear()
+            self.lost.set()
+            self._enter(ConnectionError("Nexus hung up"))
 
     def received(self, frame: bytes) -> None:
         """Take in one frame."""
@@ -103,7 +129,7 @@ class Agent:
         elif frame[:1] == frames.OPEN:
             self._send(frames.connect(self._token))
         elif kind == frames.REFUSED:
-            self._ledger.refusals.append(frame.decode())
+            self._enter(ConnectionError(frame.decode()))
 
     def _event(self, name: str, data: dict[str, Any]) -> None:
         if name == "task_available":
@@ -112,7 +138,7 @@ class Agent:
         elif name == "task_claimed":
             self._race.withdrawn(data["payload"]["taskId"])
         elif name == "heartbeat":
-            self._send(frames.call("heartbeat", {"ping": True}))
+            self.beat()
         elif name == "connected":
             self._announce(data["epoch"])
         elif "seq" in data:
@@ -125,6 +151,11 @@ class Agent:
             "protocol": 1,
             "acks": True,
             "maxConcurrency": self._concurrency,
+            "active": [
+                {"taskId": call.task_id, "attempt": call.attempt}
+                for call in self._calls.values()
+                if call.attempt is not None
+            ],
             "lastSeq": self.last_seq,
         }
         if self._epoch is not None:
@@ -153,13 +184,14 @@ class Agent:
         self._race.assigned(task["taskId"])
         self._ledger.started(task["title"])
         payload = {"taskId": task["taskId"], "attempt": task["attempt"], "status": "DONE"}
-        self._call("task_update", payload, task["taskId"])
+        self._call("task_update", payload)
 
-    def _call(self, type_: str, payload: dict[str, Any], task_id: str) -> None:
+    def _call(self, type_: str, payload: dict[str, Any]) -> None:
         self._numbers += 1
         frame = frames.call(type_, payload, self._numbers)
-        self._calls[self._numbers] = frame
-        self._tasks[self._numbers] = task_id
+        self._calls[self._numbers] = _Call(
+            frame=frame, task_id=payload["taskId"], attempt=payload.get("attempt")
+        )
         self._send(frame)
 
     def _send(self, frame: bytes) -> bool:
@@ -173,22 +205,31 @@ class Agent:
     def _answer(self, number: int, answer: dict[str, Any]) -> None:
         if number == 0:
             return self._welcomed(answer)
-        self._calls.pop(number, None)
-        task_id = self._tasks.pop(number, None)
-        if task_id is None:
+        call = self._calls.pop(number, None)
+        if call is None:
             return None
         if "success" in answer:
-            return self._claimed(task_id, success=answer["success"])
-        return self._ended(task_id, answer)
+            return self._claimed(call.task_id, success=answer["success"])
+        return self._ended(call.task_id, answer)
 
     def _welcomed(self, answer: dict[str, Any]) -> None:
         if "error" in answer:
-            self._ledger.refusals.append(orjson.dumps(answer).decode())
+            self._enter(ConnectionError(orjson.dumps(answer).decode()))
             return
         self.ready.set()
+        self._enter(None)
         self._acknowledge()
-        for frame in self._calls.values():
-            self._send(frame)
+        for call in self._calls.values():
+            self._send(call.frame)
+
+    def _enter(self, failure: ConnectionError | None) -> None:
+        """Tell whoever connects how that ended."""
+        if self._entered is None or self._entered.done():
+            return
+        if failure is None:
+            self._entered.set_result(None)
+        else:
+            self._entered.set_exception(failure)
 
     def _ended(self, task_id: str, answer: dict[str, Any]) -> None:
         if "error" in answer:
@@ -203,7 +244,7 @@ class Agent:
     def _claim_next(self) -> None:
         task_id = self._race.next_claim()
         if task_id is not None:
-            self._call("claim_task", {"taskId": task_id}, task_id)
+            self._call("claim_task", {"taskId": task_id})
 
     def _claimed(self, task_id: str, *, success: bool) -> None:
         self._ledger.claims += 1

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import orjson
 
-from bench.load.http import Answer, Connections
+from bench.load.http import LOST, Answer, Connections
 from bench.load.pace import until
 
 
@@ -59,6 +59,8 @@ class Press:
 
     def _answered(self, answer: Answer) -> None:
         self._under_way -= 1
+        if answer is LOST:
+            return  # nobody knows whether Nexus has it, and none was promised
         if answer.status != 201:
             self.refusals.append(f"HTTP {answer.status}: {answer.body.decode()}")
             return

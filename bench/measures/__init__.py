@@ -4,15 +4,17 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from bench.effort import Effort
 from bench.figures import Figure
-from bench.measures import claim, cycle, imports, memory, token
+from bench.measures import claim, crowd, cycle, imports, memory, rivals, token
 
 Measure = Callable[[Effort], Awaitable[list[Figure]]]
 
 MEASURES: Mapping[str, Measure] = {
     "import": imports.measure,
     "cycle": cycle.measure,
+    "rivals": rivals.measure,
     "claim": claim.measure,
-    "memory": memory.measure,
     "token": token.measure,
+    "crowd": crowd.measure,
+    "memory": memory.measure,
 }
 """In the order in which they run."""

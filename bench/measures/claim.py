@@ -21,9 +21,11 @@ async def measure(effort: Effort) -> list[Figure]:
             "recorded",
             unit="tasks/s",
             ours=oblivion([period.per_second for period in raced.periods]),
-            rival=Samples(
-                who="the same tasks and agents under the assign policy",
-                values=tuple(period.per_second for period in assigned.periods),
+            rivals=(
+                Samples(
+                    who="the same tasks and agents under the assign policy",
+                    values=tuple(period.per_second for period in assigned.periods),
+                ),
             ),
             aim=Aim(at_least=2_000),
             notes={

@@ -32,7 +32,7 @@ async def measure(effort: Effort) -> list[Figure]:
             what="import oblivion in a fresh interpreter",
             unit="s",
             ours=oblivion(ours),
-            rival=Samples(who="import " + ", ".join(_STANDS_ON), values=tuple(theirs)),
+            rivals=(Samples(who="import " + ", ".join(_STANDS_ON), values=tuple(theirs)),),
             aim=Aim(at_most=0.5),
             notes={"start of the interpreter itself s": min(bare)},
         )

@@ -75,7 +75,9 @@ async def _idle(effort: Effort) -> Figure:
         what="memory of a process with one connected, idle SDK client",
         unit="MiB",
         ours=oblivion(ours),
-        rival=Samples(who="a process with one bare python-socketio client", values=tuple(theirs)),
+        rivals=(
+            Samples(who="a process with one bare python-socketio client", values=tuple(theirs)),
+        ),
     )
 
 

@@ -96,8 +96,12 @@ class _Setup:
         return (self.tally.value - before) / (loop.time() - began)
 
     def _cpu(self) -> dict[str, float]:
-        pids = {"broker": self.broker, "worker": self.consumer, "load": self.producer}
-        return {name: cpu_seconds(process.pid) for name, process in pids.items()}
+        pids = {
+            "broker": self.broker.pid,
+            "worker": self.consumer.pid,
+            "load": self.producer.pid,
+        }
+        return {name: cpu_seconds(pid) for name, pid in pids.items()}
 
     async def _audit(self, posted: int) -> None:
         stored = await self.producer.tell({"do": "stored"})
@@ -133,7 +137,6 @@ def _latency(percent: int, ours: Found, theirs: dict[str, Found]) -> Figure:
         unit="ms",
         ours=oblivion(list(values(ours))),
         rivals=tuple(Samples(who=who, values=values(one)) for who, one in theirs.items()),
-        less_is_better=True,
     )
 
 

@@ -27,7 +27,7 @@ async def measure(effort: Effort) -> list[Figure]:
             what=f"POST /auth/token over {CONNECTIONS} keep-alive connections",
             unit="requests/s",
             ours=oblivion(tokens),
-            rival=Samples(who="bare FastAPI that answers a small POST", values=tuple(echoes)),
+            rivals=(Samples(who="bare FastAPI that answers a small POST", values=tuple(echoes)),),
             aim=Aim(at_least=2_000),
         )
     ]

@@ -21,6 +21,7 @@ from bench.processes import DEADLINE_S, end, free_port, start
 
 FSYNC = ("--appendonly", "yes", "--appendfsync", "always")
 """Redis as safe as ours: every write is on the disk before it is answered."""
+Process = asyncio.subprocess.Process
 _NOBODY = 65534
 _POLL_S = 0.05
 
@@ -51,10 +52,10 @@ async def redis(*more: str) -> AsyncIterator[Broker]:
     url = f"redis://127.0.0.1:{port}/0"
     with TemporaryDirectory(prefix="bench-redis-") as folder:
         command = [redis_server(), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
-        async with _running([*command, *more], Path(folder)) as pid:
+        async with _running([*command, *more], Path(folder)) as server:
             async with Redis.from_url(url) as client:
                 await _until_up(client.ping, Unreachable)
-            yield Broker(url=url, pid=pid)
+            yield Broker(url=url, pid=server.pid)
 
 
 @contextlib.asynccontextmanager
@@ -67,23 +68,24 @@ async def postgres() -> AsyncIterator[Broker]:
         programs, account = _for_postgres(folder)
         data = str(folder / "data")
         made = [str(programs / "initdb"), "-D", data, "-U", "bench", "-A", "trust", "-E", "UTF8"]
-        subprocess.run([*made, "--no-locale"], check=True, capture_output=True, **account)
+        async with _running([*made, "--no-locale"], folder, **account) as making:
+            await making.wait()
         serve = [str(programs / "postgres"), "-D", data, "-p", str(port), "-h", "127.0.0.1"]
-        async with _running([*serve, "-k", ""], folder, **account) as pid:
+        async with _running([*serve, "-k", ""], folder, **account) as server:
 
             async def connect() -> None:
                 await (await psycopg.AsyncConnection.connect(url)).close()
 
             await _until_up(connect, psycopg.OperationalError)
-            yield Broker(url=url, pid=pid)
+            yield Broker(url=url, pid=server.pid)
 
 
 @contextlib.asynccontextmanager
-async def _running(command: Sequence[str], folder: Path, **account: Any) -> AsyncIterator[int]:
+async def _running(command: Sequence[str], folder: Path, **account: Any) -> AsyncIterator[Process]:
     with (folder / "log").open("wb") as log:
         process = await start(command, stdout=log, stderr=log, cwd=folder, **account)
     try:
-        yield process.pid
+        yield process
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(2)  # PostgreSQL waits for its clients on SIGTERM

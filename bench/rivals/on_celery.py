@@ -11,7 +11,10 @@ from redis.asyncio import Redis
 from bench.rivals.rival import CONCURRENCY, Notes
 
 _THREADS = 16
-SETTINGS = "pool threads with 16, acks_late, prefetch 100 each, enqueued by 16 threads, without gossip, mingle and heartbeat"
+SETTINGS = (
+    "16 threads that work and 16 that enqueue, acks_late, prefetch 100 a thread, "
+    "without gossip, mingle and heartbeat"
+)
 
 
 class OnCelery:

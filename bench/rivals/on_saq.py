@@ -31,9 +31,7 @@ class Saq:
         async def ended(_context: Any) -> None:
             notes.ended()
 
-        worker = Worker(
-            self._queue, [("job", job)], concurrency=CONCURRENCY, after_process=ended
-        )
+        worker = Worker(self._queue, [("job", job)], concurrency=CONCURRENCY, after_process=ended)
         await worker.start()
 
     async def stored(self) -> int:
