@@ -14,7 +14,7 @@ from rich.console import Console
 from bench.effort import FULL, QUICK, Effort
 from bench.figures import Figure
 from bench.machine import describe, load_average
-from bench.measures import MEASURES
+from bench.measures import MEASURES, rivals
 from bench.processes import ROOT
 from bench.report import Results, keep, show
 
@@ -90,6 +90,7 @@ async def _measured(
         load_after=load_average(),
         seconds=time.perf_counter() - began,
         figures=figures,
+        settings=rivals.settings() if "rivals" in names else {},
     )
 
 

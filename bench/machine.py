@@ -15,19 +15,27 @@ from typing import Any
 import psutil
 
 from bench.processes import ROOT
+from bench.rivals.brokers import versions
 
 LIBRARIES = (
     "oblivion-sdk",
     "oblivion-nexus",
     "aiohttp",
+    "celery",
     "fastapi",
     "httpx2",
     "orjson",
+    "picows",
+    "procrastinate",
     "pydantic",
     "python-engineio",
     "python-socketio",
+    "redis",
+    "saq",
     "sqlalchemy",
     "starlette",
+    "taskiq",
+    "taskiq-redis",
     "uvicorn",
     "uvloop",
     "websockets",
@@ -45,6 +53,7 @@ def describe() -> dict[str, Any]:
         "os": platform.platform(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "sqlite": sqlite3.sqlite_version,
+        "brokers": versions(),
         "libraries": {name: _version(name) for name in LIBRARIES},
         "commit": _commit(),
     }

@@ -12,9 +12,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.figures import Figure, Samples
+from bench.plot import draw
 
 RESULTS = Path(__file__).parent / "results"
 _COLUMNS = ("figure", "median", "min", "max", "unit", "aim", "rival", "ratio")
+_BESIDE = ("", "tasks/s", "p50 ms", "p99 ms", "CPU ms a task", "set up with")
+PLOT = "latest.svg"
 _NUMERIC = frozenset({"median", "min", "max", "aim", "rival", "ratio"})
 
 
@@ -29,6 +32,7 @@ class Results:
     load_after: Sequence[float]
     seconds: float
     figures: Sequence[Figure]
+    settings: Mapping[str, str]
 
     def to_json(self) -> dict[str, Any]:
         """Return what the results file keeps."""
@@ -38,6 +42,7 @@ class Results:
             "seconds": round(self.seconds, 1),
             "loadAverage": {"before": self.load_before, "after": self.load_after},
             "machine": self.machine,
+            "settings": dict(self.settings),
             "figures": [figure.to_json() for figure in self.figures],
         }
 
@@ -63,9 +68,18 @@ def keep(results: Results, name: str, *, whole: bool) -> list[Path]:
     written = [RESULTS / f"{day}-{name}.json"]
     written[0].write_text(json.dumps(results.to_json(), indent=2) + "\n")
     if whole:
-        written.append(RESULTS / "latest.md")
+        written += [RESULTS / "latest.md", RESULTS / PLOT]
         written[1].write_text(_page(results))
+        draw(results.to_json()["figures"], _conditions(results), written[2])
     return written
+
+
+def _conditions(results: Results) -> str:
+    machine = results.machine
+    return (
+        f"{results.when.partition('T')[0]}, {machine['cpu']}, {machine['cores']} cores, an fsync "
+        f"{machine['fsyncMs']} ms; one process that serves or works, one of load, and a broker"
+    )
 
 
 def _cells(figure: Figure) -> list[str]:
@@ -93,6 +107,11 @@ def _number(value: float) -> str:
 def _page(results: Results) -> str:
     parts = {
         "# Latest results": [_how(results)],
+        "## Beside others": [
+            f"![Jobs a second and latency beside rivals]({PLOT})",
+            "",
+            *_markdown_table(_BESIDE, _beside(results.figures, results.settings)),
+        ],
         "## Figures": _markdown_table(_COLUMNS, [_cells(figure) for figure in results.figures]),
         "## What was measured": [f"- `{one.name}`: {_explained(one)}" for one in results.figures],
         "## On what": [f"- {name}: {fact}" for name, fact in _facts(results).items()],
@@ -105,6 +124,18 @@ def _how(results: Results) -> str:
         f"Measured {results.when} with `python -m bench`, effort {results.effort}, in "
         f"{results.seconds:.0f} s. How to read it: [README](../README.md)."
     )
+
+
+def _beside(figures: Sequence[Figure], settings: Mapping[str, str]) -> list[list[str]]:
+    """Return a row for each contestant: what it did of each of the figures ``rivals.*``."""
+    rows: dict[str, list[str]] = {}
+    for figure in figures:
+        if figure.name.startswith("rivals."):
+            for one in (figure.ours, *figure.rivals):
+                middle, low, high = _spread(one)
+                spread = f" ({low} to {high})" if len(one.values) > 1 else ""
+                rows.setdefault(one.who, [one.who]).append(middle + spread)
+    return [[*row, settings.get(who, "")] for who, row in rows.items()]
 
 
 def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -123,12 +154,13 @@ def _explained(figure: Figure) -> str:
 
 def _facts(results: Results) -> dict[str, str]:
     machine = results.machine
-    libraries = machine["libraries"].items()
+    brokers, libraries = machine["brokers"].items(), machine["libraries"].items()
     return {
         "machine": f"{machine['cpu']}, {machine['cores']} cores, {machine['memoryGiB']} GiB",
         "an fsync": f"{machine['fsyncMs']} ms",
         "load average": f"{results.load_before} before, {results.load_after} after",
         "system": f"{machine['os']}, {machine['python']}, SQLite {machine['sqlite']}",
         "commit": str(machine["commit"]),
+        "brokers": ", ".join(f"{name} {version}" for name, version in brokers),
         "libraries": ", ".join(f"{name} {version}" for name, version in libraries),
     }

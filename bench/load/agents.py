@@ -72,6 +72,7 @@ class Agent:
         self.ready.clear()
         self.lost.clear()
         self._entered = asyncio.get_running_loop().create_future()
+        self._entered.add_done_callback(_taken_note_of)
         address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
         try:
             async with asyncio.timeout(_CONNECTED_WITHIN_S):
@@ -251,6 +252,12 @@ class Agent:
         self._ledger.lost_claims += not success
         self._race.claimed(task_id, success=success)
         self._claim_next()
+
+
+def _taken_note_of(entered: asyncio.Future[None]) -> None:
+    """Keep asyncio from complaining of a failure that came before anybody waited."""
+    if not entered.cancelled():
+        entered.exception()
 
 
 class _Listener(WSListener):

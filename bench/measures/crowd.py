@@ -57,9 +57,10 @@ async def _tokens(server: Nexus, load: Connections, count: int) -> list[str]:
 
 
 async def _idle(server: Nexus, agents: Worker, effort: Effort) -> list[Figure]:
-    before = memory_kib(server.pid)
+    before, spent = memory_kib(server.pid), cpu_seconds(server.pid)
     seconds = await agents.tell({"do": "connect"}, within=_WITHIN_S)
     each = (memory_kib(server.pid) - before) / effort.crowd
+    connecting = cpu_seconds(server.pid) - spent
     cpu, began = cpu_seconds(server.pid), time.perf_counter()
     await asyncio.sleep(effort.idle_seconds)
     share = (cpu_seconds(server.pid) - cpu) / (time.perf_counter() - began)
@@ -71,6 +72,7 @@ async def _idle(server: Nexus, agents: Worker, effort: Effort) -> list[Figure]:
             unit="agents/s",
             ours=oblivion([effort.crowd / seconds]),
             aim=Aim(at_least=2_000),
+            notes={"CPU of the server an agent ms": connecting / effort.crowd * 1000},
         ),
         Figure(
             name="idle.memory",
@@ -98,7 +100,9 @@ async def _storm(server: Nexus, agents: Worker, effort: Effort) -> list[Figure]:
     await agents.tell({"do": "cut"}, within=_WITHIN_S)
     await server.server.start()
     live = time.monotonic()
+    spent = cpu_seconds(server.pid)
     back = await agents.tell({"do": "back"}, within=_WITHIN_S)
+    spent = cpu_seconds(server.pid) - spent
     found = await agents.tell({"do": "account"}, within=_WITHIN_S)
     lost = found["lost"] + found["holes"]
     _check(found, await server.done(PROJECT))
@@ -110,7 +114,11 @@ async def _storm(server: Nexus, agents: Worker, effort: Effort) -> list[Figure]:
             unit="s",
             ours=oblivion([back / 1e9 - killed]),
             aim=Aim(at_most=30),
-            notes={"start of the server s": live - killed, "tasks done in all": found["done"]},
+            notes={
+                "start of the server s": live - killed,
+                "CPU of the server an agent ms": spent / effort.crowd * 1000,
+                "tasks done in all": found["done"],
+            },
         ),
         Figure(
             name="storm.lost",

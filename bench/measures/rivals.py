@@ -121,9 +121,18 @@ async def measure(effort: Effort) -> list[Figure]:
             unit="tasks/s",
             ours=oblivion(list(ours.rates)),
             rivals=tuple(Samples(who=who, values=one.rates) for who, one in theirs.items()),
-            notes=_computing(theirs),
         ),
         *(_latency(percent, ours, theirs) for percent in (50, 99)),
+        Figure(
+            name="rivals.cpu",
+            what="what all processes together compute for a task: server or worker, broker, load",
+            unit="ms",
+            ours=oblivion([sum(ours.cpu_ms.values())]),
+            rivals=tuple(
+                Samples(who=who, values=(sum(one.cpu_ms.values()),)) for who, one in theirs.items()
+            ),
+            notes=_computing({"Oblivion": ours, **theirs}),
+        ),
     ]
 
 
@@ -140,10 +149,10 @@ def _latency(percent: int, ours: Found, theirs: dict[str, Found]) -> Figure:
     )
 
 
-def _computing(theirs: dict[str, Found]) -> dict[str, float]:
+def _computing(all_: dict[str, Found]) -> dict[str, float]:
     return {
-        f"CPU of {who}: {name} a job ms": spent
-        for who, one in theirs.items()
+        f"{who}: {name} ms": spent
+        for who, one in all_.items()
         for name, spent in one.cpu_ms.items()
     }
 
@@ -157,7 +166,10 @@ async def _ours(effort: Effort) -> Found:
     return Found(
         rates=rates,
         waits=waits,
-        cpu_ms={"server": median(period.server_ms for period in found.periods)},
+        cpu_ms={
+            "server": median(period.server_ms for period in found.periods),
+            "load": median(period.load_ms for period in found.periods),
+        },
     )
 
 
@@ -183,7 +195,9 @@ async def _setup(contestant: Contestant) -> AsyncIterator[_Setup]:
                 yield _Setup(broker=broker, consumer=consumer, producer=producer, tally=tally)
 
 
-def settings(library: str) -> str:
-    """Return how a rival is set up, in words."""
-    said: str = importlib.import_module(f"bench.rivals.on_{library}").SETTINGS
-    return said
+def settings() -> dict[str, str]:
+    """Return how each rival is set up, in words."""
+    modules = {
+        one.who: importlib.import_module(f"bench.rivals.on_{one.library}") for one in CONTESTANTS
+    }
+    return {who: module.SETTINGS for who, module in modules.items()}
