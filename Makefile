@@ -57,7 +57,7 @@ test: setup ## Run every test
 
 check: setup lint types layers docs ## Format, lint, types, layers and docs, as CI checks them
 
-bench: setup ## Measure: throughput, latency, memory
+bench: setup ## Measure throughput, latency, memory and recovery beside other queues
 	@$(RUN) python -m bench $(ARGS)
 
 soak: setup ## Run the tests that take minutes

@@ -49,7 +49,7 @@ def _bars(axes: Axes, rates: Sequence[Mapping[str, Any]]) -> None:
     _tidy(
         axes,
         "jobs a second at saturation",
-        "median, minimum and maximum of the runs; pale: not on disk when accepted",
+        "median, least and most of the runs; pale: not on disk when accepted",
     )
 
 
@@ -72,7 +72,12 @@ def _dots(axes: Axes, names: Sequence[str], p50: Mapping[str, Any], p99: Mapping
             zorder=3,
         )
         for value in (near, far):
-            _write(axes, f"{value:.1f}", (value, row + 0.27), ha="center")
+            _write(
+                axes,
+                f"{value:.0f}" if value >= 100 else f"{value:.1f}",
+                (value, row + 0.27),
+                ha="center",
+            )
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -89,7 +94,7 @@ def _write(axes: Axes, text: str, at: tuple[float, float], *, ha: str) -> None:
 
 def _tidy(axes: Axes, title: str, below: str) -> None:
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=10)
-    axes.set_xlabel(below, loc="left", fontsize=9, color=FAINT)
+    axes.set_xlabel(below, loc="left", fontsize=8.5, color=FAINT)
     axes.grid(axis="x", color="#e7eaf0", linewidth=1, zorder=0)
     axes.tick_params(length=0, labelsize=9, colors=FAINT)
     for spine in axes.spines.values():

@@ -1,8 +1,10 @@
 """Thousands of agents: what each takes, how fast they connect, and how they survive a kill -9."""
 
 import asyncio
+import contextlib
 import json
 import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 from bench.effort import Effort
@@ -20,10 +22,17 @@ _WITHIN_S = 300.0
 
 async def measure(effort: Effort) -> list[Figure]:
     """Connect a crowd, let it idle, then kill Nexus under it while tasks come in."""
+    async with ready(effort.crowd) as (server, agents):
+        return [*await _idle(server, agents, effort), *await _storm(server, agents, effort)]
+
+
+@contextlib.asynccontextmanager
+async def ready(count: int) -> AsyncIterator[tuple[Nexus, Worker]]:
+    """Start a Nexus and a process with agents that hold their tokens."""
     async with nexus() as server:
         await server.project(PROJECT, "assign")
         async with connections(server.url, CONNECTIONS) as load:
-            tokens = await _tokens(server, load, effort.crowd)
+            tokens = await _tokens(server, load, count)
         crowd = worker(
             "bench.workers.crowd",
             url=server.url,
@@ -33,7 +42,7 @@ async def measure(effort: Effort) -> list[Figure]:
             connections=CONNECTIONS,
         )
         async with crowd as agents:
-            return [*await _idle(server, agents, effort), *await _storm(server, agents, effort)]
+            yield server, agents
 
 
 async def _tokens(server: Nexus, load: Connections, count: int) -> list[str]:

@@ -14,7 +14,7 @@ CONNECTIONS = 8
 async def measure(effort: Effort) -> list[Figure]:
     """Ask for tokens over a few keep-alive connections; the rival only echoes a small POST."""
     async with nexus() as server, connections(server.url, CONNECTIONS) as load:
-        tokens = await _rates(load, await _token_request(server), effort)
+        tokens = await _rates(load, await token_request(server), effort)
     async with (
         worker("bench.rivals.bare_server") as bare,
         connections(bare.answer, CONNECTIONS) as load,
@@ -33,7 +33,8 @@ async def measure(effort: Effort) -> list[Figure]:
     ]
 
 
-async def _token_request(server: Nexus) -> bytes:
+async def token_request(server: Nexus) -> bytes:
+    """Return the request for a token of a new agent."""
     (agent,) = await server.agents(1)
     credentials = {name: agent[name] for name in ("client_id", "client_secret")}
     body = {"grant_type": "client_credentials", **credentials}

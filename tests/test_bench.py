@@ -1,0 +1,209 @@
+"""What the benchmark computes from what it measured."""
+
+import json
+from pathlib import Path
+
+import orjson
+import pytest
+
+from bench import report
+from bench.figures import Aim, Figure, Samples, oblivion, percentile
+from bench.load import frames
+from bench.load.http import Answer, Connections
+from bench.load.press import Press
+from bench.load.race import Race
+from bench.profile import fold
+from bench.rivals.tally import Tally
+
+MACHINE = {
+    "cpu": "a CPU",
+    "cores": 2,
+    "memoryGiB": 4,
+    "fsyncMs": 0.5,
+    "os": "an OS",
+    "python": "CPython",
+    "sqlite": "3",
+    "brokers": {"redis-server": "7"},
+    "libraries": {"saq": "1"},
+    "commit": "abc",
+}
+
+
+def figure(name: str, unit: str, ours: list[float], **rivals: tuple[float, ...]) -> Figure:
+    return Figure(
+        name=name,
+        what=name,
+        unit=unit,
+        ours=oblivion(ours),
+        rivals=tuple(Samples(who=who, values=values) for who, values in rivals.items()),
+    )
+
+
+@pytest.mark.parametrize(("share", "value"), [(0.0, 1.0), (0.5, 51.0), (0.99, 100.0), (1.0, 100.0)])
+def test_a_percentile_is_a_value_that_was_measured(share: float, value: float) -> None:
+    assert percentile([float(number) for number in range(100, 0, -1)], share) == value
+
+
+def test_a_rate_is_compared_with_the_fastest_rival_and_a_time_with_the_shortest() -> None:
+    rate = figure("a", "tasks/s", [400, 100, 200], slow=(50,), fast=(100,))
+    time = figure("b", "ms", [3, 1, 2], slow=(8,), fast=(4,))
+    assert (rate.ratio, time.ratio) == (2.0, 0.5)
+    assert [one.rival and one.rival.who for one in (rate, time)] == ["fast", "fast"]
+
+
+def test_an_aim_is_held_against_the_median() -> None:
+    met = Figure(name="a", what="", unit="ms", ours=oblivion([9, 2, 1]), aim=Aim(at_most=2))
+    missed = Figure(name="b", what="", unit="n/s", ours=oblivion([9, 2, 1]), aim=Aim(at_least=3))
+    assert (met.meets_aim, missed.meets_aim) == (True, False)
+
+
+@pytest.fixture
+def results() -> report.Results:
+    return report.Results(
+        when="2026-01-02T03:04:05+00:00",
+        effort="quick",
+        machine=MACHINE,
+        load_before=[0.0],
+        load_after=[1.0],
+        seconds=60,
+        settings={"saq, Redis": "as it comes"},
+        figures=[
+            figure(
+                "rivals.throughput", "tasks/s", [3000, 4000], **{"saq, Redis": (2000.0, 1000.0)}
+            ),
+            figure("rivals.latency_p50", "ms", [1.0], **{"saq, Redis": (1.5,)}),
+            figure("rivals.latency_p99", "ms", [4.0], **{"saq, Redis": (120.0,)}),
+            figure("rivals.cpu", "ms", [0.2], **{"saq, Redis": (0.5,)}),
+        ],
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    return tmp_path
+
+
+def test_a_whole_run_writes_a_file_for_programs_a_page_and_a_plot(
+    results: report.Results, folder: Path
+) -> None:
+    report.keep(results, "quick", whole=True)
+    data = json.loads((folder / "2026-01-02-quick.json").read_text())
+    page = (folder / "latest.md").read_text()
+    assert data["figures"][0]["ours"] == {
+        "who": "Oblivion",
+        "median": 3500,
+        "min": 3000,
+        "max": 4000,
+        "runs": [3000, 4000],
+    }
+    assert "| saq, Redis | 1,500 (1,000 to 2,000) | 1.50 | 120 | 0.50 | as it comes |" in page
+    assert "](latest.svg)" in page
+    assert (folder / "latest.svg").read_text().startswith("<?xml")
+
+
+def test_a_part_of_the_measures_leaves_the_latest_results_alone(
+    results: report.Results, folder: Path
+) -> None:
+    report.keep(results, "quick-rivals", whole=False)
+    assert [path.name for path in folder.iterdir()] == ["2026-01-02-quick-rivals.json"]
+
+
+def test_a_profile_counts_what_computes_and_leaves_out_what_waits() -> None:
+    profile = fold(
+        [
+            "main (cli.py:1);Runner.run (asyncio/runners.py:86);serve (a.py:1);parse (b.py:2) 3",
+            "main (cli.py:1);Runner.run (asyncio/runners.py:86);serve (a.py:1) 1",
+            "Thread.run (threading.py:971);_worker (concurrent/futures/thread.py:69) 9",
+        ]
+    )
+    assert profile.samples == 4
+    assert profile.own == {"parse (b.py:2)": 3, "serve (a.py:1)": 1}
+    assert profile.whole == {"serve (a.py:1)": 4, "parse (b.py:2)": 3}
+
+
+def test_frames_are_those_of_the_protocol() -> None:
+    sent = frames.call("task_update", {"taskId": "t"}, 7)
+    assert sent.startswith(b'42/agents,7["task_update",{')
+    name, envelope = frames.event(sent)
+    assert (name, envelope["type"], envelope["payload"]) == (
+        "task_update",
+        "task_update",
+        {"taskId": "t"},
+    )
+    assert frames.ack(b'43/agents,7[{"acknowledged":true}]') == (7, {"acknowledged": True})
+
+
+def test_an_agent_claims_one_offer_at_a_time_while_it_has_a_free_slot() -> None:
+    race = Race(slots=1)
+    race.offered("a")
+    race.offered("b")
+    assert race.next_claim() == "a"
+    assert race.next_claim() is None, "a claim is under way"
+    race.claimed("a", success=True)
+    assert race.next_claim() is None, "the task that was won is on its way"
+    race.assigned("a")
+    assert race.next_claim() is None, "the slot is taken"
+    race.slots_freed(1)
+    assert race.next_claim() == "b"
+
+
+class _Wire(Connections):
+    """One connection whose answers the test gives."""
+
+    def __init__(self) -> None:
+        super().__init__("http://nowhere")
+        self.asked: list[object] = []
+        self.free = 3
+
+    @property
+    def idle(self) -> int:
+        return self.free
+
+    def send(self, prepared: bytes, answered: object) -> None:
+        self.free -= 1
+        self.asked.append(answered)
+
+    def answer(self, status: int, task_id: str = "") -> None:
+        self.free += 1
+        answered = self.asked.pop(0)
+        assert callable(answered)
+        answered(Answer(status=status, body=orjson.dumps({"id": task_id})))
+
+
+def test_as_many_tasks_are_kept_open_as_were_asked_for() -> None:
+    wire = _Wire()
+    press = Press(wire, lambda: b"POST")
+    press.hold(2)
+    assert len(wire.asked) == 2
+    wire.answer(201, "a")
+    assert (press.open, len(wire.asked)) == (2, 1)
+    press.ended("a")
+    assert (press.done, press.open, len(wire.asked)) == (1, 2, 2)
+
+
+def test_a_task_may_be_done_before_the_answer_to_its_request_is_read() -> None:
+    wire = _Wire()
+    press = Press(wire, lambda: b"POST")
+    press.hold(1)
+    press.hold(0)
+    press.ended("a")
+    wire.answer(201, "a")
+    assert (press.posted, press.done, press.accepted, press.open) == (1, 1, set(), 0)
+
+
+def test_a_refused_request_is_remembered() -> None:
+    wire = _Wire()
+    press = Press(wire, lambda: b"POST")
+    press.hold(1)
+    press.hold(0)
+    wire.answer(503)
+    assert press.refusals == ['HTTP 503: {"id":""}']
+
+
+def test_a_tally_is_seen_by_whoever_maps_it(tmp_path: Path) -> None:
+    mine = Tally(tmp_path / "tally")
+    theirs = Tally(tmp_path / "tally")
+    mine.add()
+    mine.add()
+    assert theirs.value == 2
