@@ -1,10 +1,10 @@
 """Where the embedded database is written: one connection, many commands to a commit.
 
-Commands that wait share one transaction and one fsync, each inside its own savepoint, so that one
-that fails leaves the others alone. They run in the event loop, for a command takes tens of
-microseconds and a thread would fight the loop for the interpreter at every statement; what waits
-for the disk, or for a lock of another process, waits on a thread. Nobody is answered before the
-commit is on disk.
+Commands that wait share one transaction and one fsync. One that fails leaves the others alone: if
+it had written something already, the group begins anew with each command in a savepoint of its own.
+They run in the event loop, for a command takes tens of microseconds and a thread would fight the
+loop for the interpreter at every statement; what waits for the disk, or for a lock of another
+process, waits on a thread. Nobody is answered before the commit is on disk.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from nexus.domain.errors import Unavailable
 from nexus.store.tx import Committed, Followers, Tx
 
 R = TypeVar("R")
+_Run = Callable[[Callable[[Tx], Any], Committed], Any]
 LARGEST_GROUP = 64
 MOST_WAITING = 10_000
 _log = logging.getLogger("nexus.store")
@@ -50,6 +51,10 @@ class _Outcome:
             future.set_result(self.result)
 
 
+class _HalfDone(Exception):
+    """A command failed after it had written something, and no savepoint leads back before it."""
+
+
 class GroupCommit:
     """Runs commands in groups on the one connection that writes.
 
@@ -72,6 +77,7 @@ class GroupCommit:
         self._closed = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nexus-commit")
         self._connection = engine.connect()
+        self._driver: Any = self._connection.connection.driver_connection
         self._wait_for_locks(0)
 
     async def submit(self, service: Callable[[Tx], R]) -> R:
@@ -114,10 +120,7 @@ class GroupCommit:
 
     async def _commit(self, group: list[_Job]) -> list[_Outcome]:
         try:
-            await self._begin()
-            committed = Committed()
-            outcomes = [self._attempt(job, committed) for job in group]
-            self._follow(committed)
+            outcomes, committed = await self._carry_out(group)
             failpoints.reach("commit.before")
             await self._on_thread(self._connection.commit)
             failpoints.reach("commit.after")
@@ -127,6 +130,21 @@ class GroupCommit:
             return self._refuse(group, error)
         self._publish(committed)
         return outcomes
+
+    async def _carry_out(self, group: list[_Job]) -> tuple[list[_Outcome], Committed]:
+        await self._begin()
+        try:
+            return self._run_all(group, self._freely)
+        except _HalfDone:
+            self._connection.rollback()
+        await self._begin()
+        return self._run_all(group, self._in_savepoint)
+
+    def _run_all(self, group: list[_Job], run: _Run) -> tuple[list[_Outcome], Committed]:
+        committed = Committed()
+        outcomes = [self._attempt(job, run, committed) for job in group]
+        self._follow(run, committed)
+        return outcomes, committed
 
     def _refuse(self, group: list[_Job], error: BaseException) -> list[_Outcome]:
         self._connection.rollback()
@@ -148,43 +166,56 @@ class GroupCommit:
             self._wait_for_locks(0)
 
     def _wait_for_locks(self, milliseconds: int) -> None:
-        driver: Any = self._connection.connection.driver_connection
-        driver.execute(f"PRAGMA busy_timeout={milliseconds}")
+        self._driver.execute(f"PRAGMA busy_timeout={milliseconds}")
 
     async def _on_thread(self, act: Callable[[], None]) -> None:
         """Do what may wait for the disk or a lock; a cancelled caller waits for its end too."""
         await asyncio.get_running_loop().run_in_executor(self._thread, act)
 
-    def _attempt(self, job: _Job, committed: Committed) -> _Outcome:
+    def _attempt(self, job: _Job, run: _Run, committed: Committed) -> _Outcome:
         try:
-            result = self._in_savepoint(job.service, committed)
-        except sa.exc.OperationalError:
-            raise  # locked, full or broken: the whole group's matter
+            result = run(job.service, committed)
+        except (sa.exc.OperationalError, _HalfDone):
+            raise  # locked, full or broken, or to begin anew: the whole group's matter
         except Exception as error:  # noqa: BLE001 - belongs to the job's waiter
             return _Outcome(job=job, error=error)
         return _Outcome(job=job, result=result)
 
-    def _in_savepoint(self, service: Callable[[Tx], R], committed: Committed) -> R:
-        driver: Any = self._connection.connection.driver_connection
+    def _freely(self, service: Callable[[Tx], Any], committed: Committed) -> Any:
+        """Run a command without a savepoint, which most never need."""
+        written = self._driver.total_changes
         tx = Tx(self._connection, self._clock())
-        driver.execute("SAVEPOINT command")
+        try:
+            result = service(tx)
+        except sa.exc.OperationalError:
+            raise
+        except Exception as error:
+            if self._driver.total_changes != written:
+                raise _HalfDone from error
+            raise
+        committed.add(tx)
+        return result
+
+    def _in_savepoint(self, service: Callable[[Tx], Any], committed: Committed) -> Any:
+        tx = Tx(self._connection, self._clock())
+        self._driver.execute("SAVEPOINT command")
         try:
             result = service(tx)
         except sa.exc.OperationalError:
             raise
         except Exception:
-            driver.execute("ROLLBACK TO command")
-            driver.execute("RELEASE command")
+            self._driver.execute("ROLLBACK TO command")
+            self._driver.execute("RELEASE command")
             raise
-        driver.execute("RELEASE command")
+        self._driver.execute("RELEASE command")
         committed.add(tx)
         return result
 
-    def _follow(self, committed: Committed) -> None:
+    def _follow(self, run: _Run, committed: Committed) -> None:
         for service in self._followers.of(committed.topics):
             try:
-                self._in_savepoint(service, committed)
-            except sa.exc.OperationalError:
+                run(service, committed)
+            except (sa.exc.OperationalError, _HalfDone):
                 raise
             except Exception:  # noqa: BLE001 - the commands it follows stand without it
                 _log.exception("follower_failed")
