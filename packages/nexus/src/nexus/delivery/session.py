@@ -33,6 +33,8 @@ class LiveSession:
         self._acks = False
         self._sent = 0
         self._in_flight: set[int] = set()
+        self._is_behind = True
+        """Whether the store may hold events that come before any that are committed next."""
         self._wanted = asyncio.Event()
         self._gone = False
         self._changed = asyncio.Event()
@@ -57,7 +59,8 @@ class LiveSession:
     def acknowledged(self, seqs: Sequence[int]) -> None:
         """Make room in the window."""
         self._in_flight.difference_update(seqs)
-        self._wanted.set()
+        if self._is_behind:
+            self._wanted.set()
 
     def hang_up(self) -> None:
         """End the session because its connection is gone."""
@@ -66,7 +69,8 @@ class LiveSession:
 
     async def run(self) -> None:
         """Pump until the connection ends or a newer session takes over."""
-        bus = self._platform.bus
+        bus, recent = self._platform.bus, self._platform.store.recent
+        recent.expect(self.ref.agent_id)
         stops = (
             bus.listen(events.topic(self.ref.agent_id), self._wanted.set),
             bus.listen(sessions.topic(self.ref.agent_id), self._changed.set),
@@ -81,6 +85,7 @@ class LiveSession:
         finally:
             for stop in stops:
                 stop()
+            recent.forget(self.ref.agent_id)
             await self.outlet.close()
 
     async def hint(self, type_: EventType, payload: WireModel) -> None:
@@ -123,16 +128,25 @@ class LiveSession:
 
     async def _send_pending(self) -> None:
         while room := WINDOW - len(self._in_flight):
-            rows = await self._platform.store.read(
-                events.pending, self.ref.agent_id, after=self._sent, limit=room
-            )
+            rows = await self._next(room)
             for row in rows:
                 await self._send(row)
             if rows and not self._acks:
                 await self.outlet.flush()
                 await self._count_as_handled([row["seq"] for row in rows])
             if len(rows) < room:
+                self._is_behind = False
                 return
+        self._is_behind = True
+
+    async def _next(self, room: int) -> Sequence[Row]:
+        """Return the events to send next: those just committed, where no others come first."""
+        store, agent_id = self._platform.store, self.ref.agent_id
+        if not self._is_behind:
+            fresh = store.recent.take(agent_id, after=self._sent)
+            if fresh is not None and len(fresh) <= room:
+                return fresh
+        return await store.read(events.pending, agent_id, after=self._sent, limit=room)
 
     async def _send(self, row: Row) -> None:
         envelope = wrap(
