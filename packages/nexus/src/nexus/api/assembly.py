@@ -10,6 +10,7 @@ from nexus.api.hashing import Hashers
 from nexus.api.headers import SafeHeaders
 from nexus.api.limits import RequestLimits
 from nexus.api.metrics import RequestMetrics
+from nexus.api.shortcut import Shortcut
 from nexus.api.waiting import Drain
 from nexus.services.platform import Platform
 
@@ -37,6 +38,7 @@ def create_api(platform: Platform) -> FastAPI:
             Middleware(RequestMetrics),
             Middleware(problems.Boundary),
             Middleware(RequestLimits),
+            Middleware(Shortcut, routes=[route for room in _ROOMS for route in room.router.routes]),
         ],
     )
     api.state.platform = platform

@@ -117,6 +117,11 @@ class NoToken(Unauthenticated):
 
 
 async def _invalid(_request: Request, error: Any) -> Response:
+    return invalid(error)
+
+
+def invalid(error: RequestValidationError) -> Response:
+    """Return what does not fit a command's fields as a problem that names each of them."""
     fields = [_field(found) for found in error.errors()]
     first = fields[0]
     more = f" (and {len(fields) - 1} more)" if len(fields) > 1 else ""

@@ -8,14 +8,24 @@ from nexus.domain.errors import Invalid
 MAX_DEPTH = 64
 
 
-def is_too_deep(value: Any) -> bool:
-    """Say whether a value is nested deeper than 64 levels; does not recurse."""
+def is_too_deep(value: Any, text: bytes | None = None) -> bool:
+    """Say whether a value is nested deeper than 64 levels; does not recurse.
+
+    ``text`` is the JSON that it was read from: where fewer brackets open, nobody need look.
+    """
+    if text is not None and text.count(b"[") + text.count(b"{") <= MAX_DEPTH:
+        return False
     level = _containers([value])
     for _ in range(MAX_DEPTH):
         if not level:
             return False
         level = [inner for outer in level for inner in _containers(_inside(outer))]
     return bool(level)
+
+
+def may_hold_nul(text: bytes) -> bool:
+    """Say whether a NUL character may be in a JSON text, where it can only stand escaped."""
+    return b"\\u0000" in text
 
 
 def refuse_nul(value: Any, pointer: str = "") -> None:

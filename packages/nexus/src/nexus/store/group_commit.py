@@ -80,25 +80,25 @@ class GroupCommit:
         self._driver: Any = self._connection.connection.driver_connection
         self._wait_for_locks(0)
 
-    async def submit(self, service: Callable[[Tx], R]) -> R:
-        """Run ``service`` and return its result once it is durable.
+    def submit(self, service: Callable[[Tx], R]) -> asyncio.Future[R]:
+        """Run ``service``; the future has its result once it is durable.
 
-        The write goes on when the waiter is cancelled: a command is done whole or not at all.
+        The write goes on when the future is cancelled: a command is done whole or not at all.
 
         Raises:
-            Unavailable: the store is closing, or the database refused the commit.
+            Unavailable: the store is closing, or too many commands wait; from the future, the
+                database refused the commit.
         """
         if self._closed:
             raise Unavailable("Nexus is shutting down")
         if len(self._jobs) >= MOST_WAITING:
             raise Unavailable(f"{MOST_WAITING} commands wait for the database already")
         loop = asyncio.get_running_loop()
-        job = _Job(service=service, future=loop.create_future())
-        self._jobs.append(job)
+        future: asyncio.Future[R] = loop.create_future()
+        self._jobs.append(_Job(service=service, future=future))
         if self._running is None:
             self._running = loop.create_task(self._run(), name="group commit")
-        result: R = await job.future
-        return result
+        return future
 
     async def close(self) -> None:
         """Finish what is queued, then let go of the database."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from oblivion.protocol._base import Timestamp, WireModel
+from oblivion.protocol._base import Timestamp, WireModel, format_timestamp
 
 
 class Envelope(WireModel):
@@ -29,4 +29,13 @@ def wrap(
 ) -> dict[str, Any]:
     """Return the wire form of an envelope around ``payload``."""
     body = payload.to_wire() if isinstance(payload, WireModel) else payload
-    return Envelope(type=type_, payload=body, timestamp=now, id=id_, seq=seq).to_wire()
+    envelope: dict[str, Any] = {
+        "type": str(type_),
+        "payload": body,
+        "timestamp": format_timestamp(now),
+    }
+    if id_ is not None:
+        envelope["id"] = id_
+    if seq is not None:
+        envelope["seq"] = seq
+    return envelope
