@@ -1,6 +1,7 @@
 """Where requests are counted; ``/metrics`` shows these numbers and whatever else is registered."""
 
 import time
+from functools import lru_cache
 
 from prometheus_client import REGISTRY, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,6 +44,12 @@ class RequestMetrics:
 
 def _count(scope: Scope, status: int, seconds: float) -> None:
     method = scope["method"] if scope["method"] in _METHODS else "other"
-    route = getattr(scope.get("route"), "path", "unmatched")
-    _requests.labels(method, route, str(status)).inc()
-    _seconds.labels(method, route).observe(seconds)
+    answers, durations = _series(method, getattr(scope.get("route"), "path", "unmatched"), status)
+    answers.inc()
+    durations.observe(seconds)
+
+
+@lru_cache(maxsize=1024)
+def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    """Return where such answers are counted; to look the labels up takes longer than to count."""
+    return _requests.labels(method, route, str(status)), _seconds.labels(method, route)

@@ -25,8 +25,7 @@ def record(
     """Add one entry to the feed; ``task`` gives its ids and title."""
     if task is not None:
         data["title"] = task["title"]
-    tx.insert(
-        activity,
+    tx.note(
         {
             "tenant_id": tenant_id,
             "at": tx.now,
@@ -35,7 +34,7 @@ def record(
             "project_id": task["project_id"] if task else None,
             "task_id": task["id"] if task else None,
             "data": data,
-        },
+        }
     )
     tx.wake(topic(tenant_id))
 

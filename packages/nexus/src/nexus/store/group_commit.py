@@ -19,6 +19,8 @@ import sqlalchemy as sa
 
 from nexus import failpoints
 from nexus.domain.errors import Unavailable
+from nexus.store.schema import activity
+from nexus.store.statement import Row, insert_into
 from nexus.store.tx import Committed, Followers, Tx
 
 R = TypeVar("R")
@@ -144,7 +146,13 @@ class GroupCommit:
         committed = Committed()
         outcomes = [self._attempt(job, run, committed) for job in group]
         self._follow(run, committed)
+        self._write_entries(committed.entries)
         return outcomes, committed
+
+    def _write_entries(self, entries: list[Row]) -> None:
+        if entries:
+            statement = insert_into(activity, tuple(entries[0]))
+            statement.on(self._connection.dialect).change_all(self._driver, entries)
 
     def _refuse(self, group: list[_Job], error: BaseException) -> list[_Outcome]:
         self._connection.rollback()
@@ -184,7 +192,7 @@ class GroupCommit:
     def _freely(self, service: Callable[[Tx], Any], committed: Committed) -> Any:
         """Run a command without a savepoint, which most never need."""
         written = self._driver.total_changes
-        tx = Tx(self._connection, self._clock())
+        tx = Tx(self._connection, self._clock(), entries=[])
         try:
             result = service(tx)
         except sa.exc.OperationalError:
@@ -197,7 +205,7 @@ class GroupCommit:
         return result
 
     def _in_savepoint(self, service: Callable[[Tx], Any], committed: Committed) -> Any:
-        tx = Tx(self._connection, self._clock())
+        tx = Tx(self._connection, self._clock(), entries=[])
         self._driver.execute("SAVEPOINT command")
         try:
             result = service(tx)

@@ -5,7 +5,7 @@ times as long as the database takes to answer, so what runs often is a :class:`S
 is made once for each kind of database and goes straight to the driver.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -65,14 +65,23 @@ class _Compiled:
         touched: int = self._execute(driver, values).rowcount
         return touched
 
+    def change_all(self, driver: Any, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Run it for each of these rows of values."""
+        self._run(driver.executemany, [self._bound(values) for values in rows])
+
     def _execute(self, driver: Any, values: Mapping[str, Any]) -> Any:
+        return self._run(driver.execute, self._bound(values))
+
+    def _bound(self, values: Mapping[str, Any]) -> Any:
         bound = {**self._constants, **values}
         for name, into in self._into:
             bound[name] = into(bound[name])
-        given = bound if self._order is None else [bound[name] for name in self._order]
+        return bound if self._order is None else [bound[name] for name in self._order]
+
+    def _run(self, execute: Callable[[str, Any], Any], given: Any) -> Any:
         dbapi = self._dialect.loaded_dbapi
         try:
-            return driver.execute(self._sql, given)
+            return execute(self._sql, given)
         except dbapi.Error as error:
             # As SQLAlchemy does, so that all who catch know one kind of error.
             raise sa.exc.DBAPIError.instance(

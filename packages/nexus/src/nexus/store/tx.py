@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from nexus.store.schema import activity
 from nexus.store.statement import Row, Statement, insert_into, update_of
 
 __all__ = ["Committed", "Followers", "Row", "Tx"]
@@ -25,9 +26,12 @@ class Tx:
     runs now and then is an expression of SQLAlchemy Core that holds its values itself.
     """
 
-    def __init__(self, connection: sa.Connection, now: int) -> None:
+    def __init__(
+        self, connection: sa.Connection, now: int, entries: list[Row] | None = None
+    ) -> None:
         self.connection = connection
         self.now = now
+        self.entries = entries
         self.wakes: set[str] = set()
         self.told: list[Row] = []
         self._dialect = connection.dialect
@@ -70,6 +74,13 @@ class Tx:
         if self._dialect.name == "postgresql":
             self.rows(_EXCLUDE, name="\n".join(name))
 
+    def note(self, entry: Row) -> None:
+        """Add an entry to the feed of what happens; it need not be there before the commit."""
+        if self.entries is None:
+            self.insert(activity, entry)
+        else:
+            self.entries.append(entry)
+
     def update(self, table: sa.Table, values: Mapping[str, Any], **where: Any) -> int:
         """Set ``values`` where columns equal ``where``; return how many rows that touched."""
         statement = update_of(table, tuple(values), tuple(where))
@@ -98,15 +109,17 @@ class Tx:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What one commit has brought: the topics to wake and the agents' events."""
+    """What one commit has brought: topics to wake, agents' events, entries of the feed."""
 
     topics: set[str] = field(default_factory=set)
     events: list[Row] = field(default_factory=list)
+    entries: list[Row] = field(default_factory=list)
 
     def add(self, tx: Tx) -> None:
         """Count a command's transaction in."""
         self.topics.update(tx.wakes)
         self.events.extend(tx.told)
+        self.entries.extend(tx.entries or ())
 
 
 class Followers:
