@@ -339,8 +339,8 @@ def test_any_number_of_unfitting_tasks_hides_no_fitting_one(
     fitting = world.task(project=project)
     assert [one.task_id for one in world.run(tasks.available, agent)] == [fitting.id]
     if project == "race":
-        offered = world.run(dispatch.offers, NODE)
-        assert [offer.task_id for offer, able in offered if able] == [fitting.id]
+        waiting = world.run(dispatch.market, NODE).waiting
+        assert [task.task_id for task in waiting if task.agents] == [fitting.id]
     else:
         assert lease(world) == 1
 

@@ -2,18 +2,21 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 
 from nexus.delivery.hub import Hub
 from nexus.delivery.patience import patiently
-from nexus.domain.offers import Eligible, OfferBook, next_round
+from nexus.domain.offers import HEAD_START_MS, Agents, Favours, OfferBook, favour, next_round
 from nexus.services import dispatch, leases
 from nexus.services.platform import Platform
 from nexus.store import Tx
-from oblivion.protocol import EventType, TaskAvailablePayload
+from oblivion.protocol import EventType
 
 POLL_S = 1.0
 _REMIND_MS = 5_000
+_BREATH_S = 0.01
+"""The least time between two looks, so that many wake-ups are answered by one."""
 
 
 class Dispatcher:
@@ -27,6 +30,7 @@ class Dispatcher:
         self._platform = platform
         self._hub = hub
         self._book = OfferBook()
+        self._favours = Favours()
         self._reminded = 0
         platform.store.follow(leases.DISPATCH, self._lease_next)
 
@@ -40,23 +44,28 @@ class Dispatcher:
         """Offer everything anew to an agent that connects: it may have missed what it was told."""
         self._book = self._book.without(agent_id)
 
-    async def _whenever(self, topic: str, act: Callable[[], Awaitable[None]]) -> None:
-        """Act when the topic is woken, and once a second, while an agent is connected here."""
+    async def _whenever(self, topic: str, act: Callable[[], Awaitable[float]]) -> None:
+        """Act when the topic is woken, and once the seconds are over that the last act returned.
+
+        Only while an agent is connected here.
+        """
         wanted = asyncio.Event()
         stop = self._platform.bus.listen(topic, wanted.set)
+        patience = POLL_S
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(POLL_S):
+                    async with asyncio.timeout(patience):
                         await wanted.wait()
                 wanted.clear()
-                if self._hub:
-                    await patiently(act)
+                patience = await patiently(act) if self._hub else POLL_S
+                await asyncio.sleep(_BREATH_S)
         finally:
             stop()
 
-    async def _lease(self) -> None:
+    async def _lease(self) -> float:
         await self._platform.store.write(self._lease_next)
+        return POLL_S
 
     def _lease_next(self, tx: Tx) -> None:
         dispatch.lease_next(tx, self._platform.node_id, self._platform.limits.lease_ms)
@@ -68,30 +77,33 @@ class Dispatcher:
             self._reminded = now
             self._book = self._book.unheard()
 
-    async def _offer(self) -> None:
+    async def _offer(self) -> float:
         self._remind()
-        found = await self._platform.store.read(dispatch.offers, self._platform.node_id)
+        found = await self._platform.store.read(dispatch.market, self._platform.node_id)
         # Only what can be sent counts as offered; a session that is not ready is offered it then.
-        eligible = {
-            offer.task_id: frozenset(agent for agent in agents if self._hub.get(agent) is not None)
-            for offer, agents in found
-        }
-        payloads = {offer.task_id: offer for offer, _ in found}
-        step = next_round(self._book, eligible)
+        here = frozenset(session.ref.agent_id for session in self._hub if session.is_ready)
+        waiting = [replace(task, agents=task.agents & here) for task in found.waiting]
+        now = self._platform.clock()
+        self._favours, audible = favour(self._favours, waiting, found.free, now)
+        step = next_round(self._book, audible)
         self._book = step.book
-        await self._send_offers(step.offers, payloads)
+        if step.offers:
+            await self._send_offers(step.offers)
         if step.gone:
             await self._tell_gone(step.gone)
+        return HEAD_START_MS / 1000 if self._favours.are_running else POLL_S
 
-    async def _send_offers(
-        self, offers: list[tuple[str, str]], payloads: dict[str, TaskAvailablePayload]
-    ) -> None:
-        for task_id, agent_id in offers:
+    async def _send_offers(self, offers: Mapping[str, Sequence[str]]) -> None:
+        named = {task_id for task_ids in offers.values() for task_id in task_ids}
+        described = await self._platform.store.read(dispatch.described, sorted(named))
+        payloads = {payload.task_id: payload for payload in described}
+        for agent_id, task_ids in offers.items():
             session = self._hub.get(agent_id)
             if session is not None:
-                await session.hint(EventType.TASK_AVAILABLE, payloads[task_id])
+                for task_id in task_ids:
+                    await session.hint(EventType.TASK_AVAILABLE, payloads[task_id])
 
-    async def _tell_gone(self, gone: Eligible) -> None:
+    async def _tell_gone(self, gone: Agents) -> None:
         claimed = await self._platform.store.read(dispatch.claimed, list(gone))
         for claim in claimed:
             for agent_id in sorted(gone[claim.task_id] - {claim.claimed_by_agent_id}):

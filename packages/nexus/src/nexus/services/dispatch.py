@@ -1,6 +1,8 @@
 """Where waiting tasks are matched with free agents: leased to them, or offered."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from heapq import merge
 from itertools import groupby, islice
 from operator import itemgetter
@@ -8,6 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from nexus.domain.offers import Waiting
 from nexus.domain.routing import Candidate, Wanted, match
 from nexus.services import leases, views
 from nexus.store.schema import (
@@ -78,7 +81,18 @@ _next = (
     .where(tasks.c.project_id == sa.bindparam("project"), _due)
     .order_by(tasks.c.priority, tasks.c.created_at, tasks.c.id)
 )
-_NEXT = Statement(_next.limit(sa.bindparam("most")))
+_NEXT_BRIEFLY = Statement(
+    sa.select(
+        tasks.c.id,
+        tasks.c.group_id,
+        tasks.c.priority,
+        tasks.c.created_at,
+        tasks.c.required_capabilities,
+    )
+    .where(tasks.c.project_id == sa.bindparam("project"), _due)
+    .order_by(tasks.c.priority, tasks.c.created_at, tasks.c.id)
+    .limit(sa.bindparam("most"))
+)
 _NEXT_LOCKED = Statement(
     _next.limit(sa.bindparam("most")).with_for_update(of=tasks, skip_locked=True)
 )
@@ -179,7 +193,9 @@ def _first_of(
     """
     team = [candidate for candidate in free if project["group_id"] in candidate.groups]
     most = min(_PAGE, sum(candidate.room for candidate in team)) if lock else _PAGE
-    page = tx.rows(_NEXT_LOCKED if lock else _NEXT, project=project["id"], now=tx.now, most=most)
+    page = tx.rows(
+        _NEXT_LOCKED if lock else _NEXT_BRIEFLY, project=project["id"], now=tx.now, most=most
+    )
     if len(page) < most or any(c.fits(_wanted(task)) for task in page for c in team):
         return page
     query = waiting(tx).where(tasks.c.project_id == project["id"])
@@ -209,15 +225,40 @@ def _after(free: Sequence[Candidate], pairs: Sequence[tuple[str, str]]) -> list[
     return left
 
 
-def offers(tx: Tx, node_id: str) -> list[tuple[TaskAvailablePayload, frozenset[str]]]:
-    """Return what waits in ``claim`` projects, each with this node's agents that could take it."""
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """What waits in ``claim`` projects, in order of urgency, and this node's agents with room."""
+
+    waiting: Sequence[Waiting] = ()
+    free: Sequence[Candidate] = ()
+
+
+def market(tx: Tx, node_id: str) -> Market:
+    """Return what waits to be claimed, each with this node's agents that could take it."""
     projects_with_work = _of_policy(tx.rows(_WITH_WORK, now=tx.now), DispatchPolicy.CLAIM)
     free = _free(tx, node_id, lock=False) if projects_with_work else []
     page = _first(tx, projects_with_work, free) if free else []
-    return [
-        (views.offer(task), frozenset(c.agent_id for c in free if c.fits(_wanted(task))))
+
+    @cache
+    def able(group_id: str, capabilities: frozenset[str]) -> frozenset[str]:
+        wanted = Wanted(task_id="", group_id=group_id, capabilities=capabilities)
+        return frozenset(candidate.agent_id for candidate in free if candidate.fits(wanted))
+
+    waiting = [
+        Waiting(
+            task_id=task["id"],
+            priority=task["priority"],
+            agents=able(task["group_id"], frozenset(task["required_capabilities"])),
+        )
         for task in page
     ]
+    return Market(waiting=waiting, free=free)
+
+
+def described(tx: Tx, task_ids: Sequence[str]) -> list[TaskAvailablePayload]:
+    """Return what agents are told of these tasks when they are offered."""
+    found = tx.rows(views.select_tasks().where(tasks.c.id.in_(task_ids)))
+    return [views.offer(task) for task in found]
 
 
 def claimed(tx: Tx, task_ids: Sequence[str]) -> list[TaskClaimedPayload]:
