@@ -3,6 +3,7 @@
 from nexus.domain.offers import (
     CHOOSY_MS,
     HEAD_START_MS,
+    HEAD_STARTS,
     REMINDERS,
     Favours,
     OfferBook,
@@ -83,11 +84,14 @@ def heard(tasks: list[Waiting]) -> dict[str, str]:
     return {task.task_id: " ".join(sorted(task.agents)) for task in tasks}
 
 
-def test_each_new_task_goes_to_one_agent_first_to_as_many_as_it_has_room_for() -> None:
+def test_each_new_task_goes_to_one_agent_first_that_has_room_and_few_of_them_at_once() -> None:
     tasks = [waiting("a", "b", task=str(number)) for number in range(4)]
-    free = [candidate("a", room=1), candidate("b", room=2)]
-    _, audible = favour(Favours(), tasks, free, now=1_000)
+    free = [candidate("a", room=1), candidate("b", room=9)]
+    favours, audible = favour(Favours(), tasks, free, now=1_000)
+    assert HEAD_STARTS == 2
     assert heard(audible) == {"0": "a", "1": "b", "2": "b", "3": ""}
+    _, audible = favour(favours, tasks[2:], free[1:], now=1_000)
+    assert heard(audible) == {"2": "b", "3": "b"}
 
 
 def test_the_least_loaded_agent_has_the_head_start_then_the_one_idle_longest() -> None:

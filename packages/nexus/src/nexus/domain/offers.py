@@ -5,14 +5,18 @@ so that agents need not race for all there is, and most claims succeed; it says 
 what. :func:`next_round` compares that with who has heard of what already.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from nexus.domain.routing import Candidate
 
-HEAD_START_MS = 100
+HEAD_START_MS = 250
 """How long a task waits for the one agent that was told of it before all others are."""
+
+HEAD_STARTS = 2
+"""How many an agent has at once; more would pass before it could claim, which it does in turn."""
 
 CHOOSY_MS = 5_000
 """How long an agent that let a head start pass gets none, and is told of everything instead."""
@@ -78,6 +82,7 @@ class _Desk:
         self._before = favours.started
         self._choosy = choosy
         self._attentive = {name: one for name, one in free.items() if name not in choosy}
+        self._given: Counter[str] = Counter()
         self._now = now
 
     def audience(self, task: Waiting) -> frozenset[str]:
@@ -99,8 +104,9 @@ class _Desk:
         return "" if best is None else best.agent_id
 
     def _take_room(self, agent_id: str) -> None:
+        self._given[agent_id] += 1
         candidate = self._attentive.pop(agent_id, None)
-        if candidate is not None and candidate.room > 1:
+        if candidate is not None and candidate.room > 1 and self._given[agent_id] < HEAD_STARTS:
             self._attentive[agent_id] = candidate.with_one_more()
 
 
