@@ -12,13 +12,13 @@ from itertools import groupby
 
 from nexus.domain.routing import Candidate
 
-HEAD_START_MS = 250
+HEAD_START_MS = 500
 """How long a task waits for the one agent that was told of it before all others are."""
 
 HEAD_STARTS = 2
 """How many an agent has at once; more would pass before it could claim, which it does in turn."""
 
-CHOOSY_MS = 5_000
+CHOOSY_MS = 30_000
 """How long an agent that let a head start pass gets none, and is told of everything instead."""
 
 REMINDERS = 8
