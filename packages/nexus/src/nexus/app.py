@@ -85,6 +85,7 @@ async def _delivering(platform: Platform) -> AsyncIterator[Delivery]:
         try:
             yield delivery
         finally:
+            await delivery.finish()
             senders.cancel()
 
 

@@ -56,10 +56,9 @@ class Talker:
         self.hold = asyncio.Event()
         self.is_gone = asyncio.Event()
 
-    async def stay(self) -> None:
-        """Greet, then stay until the connection is gone."""
+    async def welcome(self) -> None:
+        """Greet."""
         await self.outlet.send("connected", {"hello": "you"})
-        await self.is_gone.wait()
 
     def gone(self) -> None:
         """End the stay."""
@@ -134,7 +133,7 @@ class _Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the library 
         except Refused as refusal:
             raise ReferenceRefusal(refusal.error["message"], refusal.error["data"]) from refusal
         self._guests[sid] = guest
-        task = asyncio.create_task(guest.stay())
+        task = asyncio.create_task(guest.welcome())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -5,10 +5,11 @@ import contextlib
 
 from nexus.delivery.caretaker import Caretaker
 from nexus.delivery.dispatcher import Dispatcher
+from nexus.delivery.errands import Errands
 from nexus.delivery.hub import Hub
 from nexus.delivery.neighbours import Neighbours
 from nexus.delivery.outlet import Outlet
-from nexus.delivery.session import LiveSession
+from nexus.delivery.session import LiveSession, Opened
 from nexus.domain.errors import Unavailable
 from nexus.services import sessions
 from nexus.services.installation import epoch_of
@@ -27,6 +28,7 @@ class Delivery:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._hub = Hub()
+        self._errands = Errands()
         self._dispatcher = Dispatcher(platform, self._hub)
         self._caretaker = Caretaker(platform, self._hub)
         self._neighbours = Neighbours(platform, self._hub)
@@ -44,19 +46,31 @@ class Delivery:
         """Make a session for a connection that was let in."""
         store = self._platform.store
         ref, epoch = await store.write(_open, agent_id, self._platform.node_id)
-        session = LiveSession(self._platform, ref, outlet, epoch)
-        self._hub.add(session)
+        opened = Opened(ref=ref, epoch=epoch, outlet=outlet, errands=self._errands)
+        session = LiveSession(self._platform, opened, self._close)
+        older = self._hub.add(session)
+        if older is not None:  # or newer: who of them came last, the store knows
+            older.look()
+            session.look()
         self._dispatcher.forget(agent_id)
         return session
 
-    async def close(self, session: LiveSession, reason: str) -> None:
+    async def _close(self, session: LiveSession) -> None:
         """Note that a connection is gone; its agent's leases go on for now.
 
         Where the store does not answer, silence closes the session later.
         """
         self._hub.remove(session)
         with contextlib.suppress(Unavailable):
-            await self._platform.store.write(sessions.close_session, session.ref, reason)
+            await self._platform.store.write(
+                sessions.close_session, session.ref, "connection closed"
+            )
+
+    async def finish(self) -> None:
+        """See to the end of every session; their connections are gone by now, or go now."""
+        for session in self._hub:
+            session.hang_up()
+        await self._errands.finish()
 
     async def drain(self) -> None:
         """Take no new agents and tell the connected ones when to come back."""

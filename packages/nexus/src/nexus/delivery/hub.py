@@ -17,9 +17,11 @@ class Hub:
     def __iter__(self) -> Iterator[LiveSession]:
         return iter(tuple(self._sessions.values()))
 
-    def add(self, session: LiveSession) -> None:
-        """Make ``session`` its agent's current one."""
+    def add(self, session: LiveSession) -> LiveSession | None:
+        """Make ``session`` its agent's current one; return the one whose place it takes."""
+        before = self._sessions.get(session.ref.agent_id)
         self._sessions[session.ref.agent_id] = session
+        return before
 
     def remove(self, session: LiveSession) -> None:
         """Forget ``session``, unless a newer one took its place."""

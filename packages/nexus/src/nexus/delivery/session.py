@@ -1,9 +1,10 @@
 """Where a connected agent lives: its pump sends stored events in order, a window ahead of acks."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
 from nexus import failpoints
+from nexus.delivery.errands import Errands
 from nexus.delivery.outlet import Outlet, OutletClosed
 from nexus.delivery.patience import patiently
 from nexus.services import events, sessions, views
@@ -21,30 +22,53 @@ from oblivion.protocol import (
 WINDOW = 64
 
 
-class LiveSession:
-    """One connected agent on this node, from the handshake to the end of the connection."""
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """What a session begins with: who it is, in which history, by which connection."""
 
-    def __init__(self, platform: Platform, ref: SessionRef, outlet: Outlet, epoch: str) -> None:
-        self.ref = ref
-        self.epoch = epoch
-        self.outlet = outlet
+    ref: SessionRef
+    epoch: str
+    outlet: Outlet
+    errands: Errands
+
+
+Farewell = Callable[["LiveSession"], Awaitable[None]]
+
+
+class LiveSession:
+    """One connected agent on this node, from the handshake to the end of the connection.
+
+    While nothing happens no task of it runs. ``farewell`` is awaited once, after its end.
+    """
+
+    def __init__(self, platform: Platform, opened: Opened, farewell: Farewell) -> None:
+        self.ref = opened.ref
+        self.epoch = opened.epoch
+        self.outlet = opened.outlet
         self.last_heard = platform.clock()
         self._platform = platform
+        self._errands = opened.errands
+        self._farewell = farewell
+        self._is_ready = False
+        self._is_over = False
         self._acks = False
         self._sent = 0
         self._in_flight: set[int] = set()
         self._is_behind = True
         """Whether the store may hold events that come before any that are committed next."""
-        self._wanted = asyncio.Event()
-        self._gone = False
-        self._changed = asyncio.Event()
-        self._changed.set()  # it may be superseded before run() listens, so look once
-        self._ready = asyncio.Event()
+        self._is_sending = False
+        self._has_more = False
+        bus, agent_id = platform.bus, self.ref.agent_id
+        platform.store.recent.expect(agent_id)
+        self._stops = (
+            bus.listen(events.topic(agent_id), self._wake),
+            bus.listen(sessions.topic(agent_id), self.look),
+        )
 
     @property
     def is_ready(self) -> bool:
         """Whether the agent has announced itself, so that it may be sent things."""
-        return self._ready.is_set()
+        return self._is_ready
 
     def heard(self) -> None:
         """Note that the agent spoke just now."""
@@ -53,40 +77,30 @@ class LiveSession:
     def begin(self, *, acks: bool) -> None:
         """Start sending; ``acks`` says whether the agent acknowledges what it was sent."""
         self._acks = acks
-        self._ready.set()
-        self._wanted.set()
+        self._is_ready = True
+        self._wake()
 
     def acknowledged(self, seqs: Sequence[int]) -> None:
         """Make room in the window."""
         self._in_flight.difference_update(seqs)
         if self._is_behind:
-            self._wanted.set()
+            self._wake()
 
     def hang_up(self) -> None:
-        """End the session because its connection is gone."""
-        self._gone = True
-        self._changed.set()
+        """End the session: its connection is gone, or shall be."""
+        if self._is_over:
+            return
+        self._is_over = True
+        self._is_ready = False
+        for stop in self._stops:
+            stop()
+        self._platform.store.recent.forget(self.ref.agent_id)
+        self._errands.run(self._leave())
 
-    async def run(self) -> None:
-        """Pump until the connection ends or a newer session takes over."""
-        bus, recent = self._platform.bus, self._platform.store.recent
-        recent.expect(self.ref.agent_id)
-        stops = (
-            bus.listen(events.topic(self.ref.agent_id), self._wanted.set),
-            bus.listen(sessions.topic(self.ref.agent_id), self._changed.set),
-        )
-        try:
-            async with asyncio.TaskGroup() as group:
-                pump = group.create_task(self._pump())
-                await self._until_over()
-                pump.cancel()
-        except* OutletClosed:
-            pass
-        finally:
-            for stop in stops:
-                stop()
-            recent.forget(self.ref.agent_id)
-            await self.outlet.close()
+    def look(self) -> None:
+        """Find out whether the session is still its agent's newest, and end it if not."""
+        if not self._is_over:
+            self._errands.run(self._end_if_replaced())
 
     async def hint(self, type_: EventType, payload: WireModel) -> None:
         """Send something that is not stored; a connection that just closed misses it."""
@@ -102,29 +116,37 @@ class LiveSession:
         now = views.moment(self._platform.clock())
         await self.hint(EventType.HEARTBEAT, HeartbeatPayload(ping=True, server_time=now))
 
-    async def _until_over(self) -> None:
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            if self._gone:
-                return
-            newest = await patiently(self._newest)
-            if newest is None or newest["closed_at"] is not None:
-                return
-            if newest["id"] != self.ref.session_id:
-                superseded = SupersededPayload(session_id=newest["id"])
-                await self.hint(EventType.SUPERSEDED, superseded)
-                return
+    async def _leave(self) -> None:
+        await self.outlet.close()
+        await self._farewell(self)
+
+    async def _end_if_replaced(self) -> None:
+        newest = await patiently(self._newest)
+        if newest is None or newest["closed_at"] is not None:
+            self.hang_up()
+        elif newest["id"] != self.ref.session_id:
+            await self.hint(EventType.SUPERSEDED, SupersededPayload(session_id=newest["id"]))
+            self.hang_up()
 
     async def _newest(self) -> Row | None:
         return await self._platform.store.read(sessions.current, self.ref.agent_id)
 
+    def _wake(self) -> None:
+        """Send what there is to send; while that goes on, look again afterwards."""
+        self._has_more = True
+        if self._is_ready and not self._is_sending:
+            self._is_sending = True
+            self._errands.run(self._pump())
+
     async def _pump(self) -> None:
-        await self._ready.wait()
-        while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            await patiently(self._send_pending)
+        try:
+            while self._has_more and not self._is_over:
+                self._has_more = False
+                await patiently(self._send_pending)
+        except OutletClosed:
+            self.hang_up()
+        finally:
+            self._is_sending = False
 
     async def _send_pending(self) -> None:
         while room := WINDOW - len(self._in_flight):

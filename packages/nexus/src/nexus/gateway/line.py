@@ -128,8 +128,10 @@ class Line(asyncio.Protocol):
         self._registry.connections.discard(self)
         self._exchange.rounds.leave(self, self._round)
         self._wake_waiters()
-        if self._guest is not None:
-            self._guest.gone()
+        guest, self._guest = self._guest, None  # or the two would keep each other in memory
+        self._reader = FrameReader(0)
+        if guest is not None:
+            guest.gone()
 
     def pause_writing(self) -> None:
         """Stop reading, too: whoever does not read its answers is not asked for more calls."""
@@ -222,7 +224,7 @@ class Line(asyncio.Protocol):
         task.add_done_callback(self._registry.tasks.discard)
 
     async def _join(self, auth: Any) -> None:
-        """Have the agent let in and serve it until it leaves."""
+        """Have the agent let in."""
         try:
             guest = await self._exchange.host.admit(self, self._query, auth)
         except Refused as refusal:
@@ -232,7 +234,7 @@ class Line(asyncio.Protocol):
         if self._is_closing:
             guest.gone()
         self._write(frames.text(self._conversation.let_in(secrets.token_urlsafe(12))))
-        await guest.stay()
+        await guest.welcome()
 
     async def _answer(self, guest: Guest, call: codec.Event, size: int) -> None:
         answer = await guest.call(call.name, call.data)

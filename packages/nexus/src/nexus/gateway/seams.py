@@ -16,8 +16,8 @@ class Refused(Exception):
 class Guest(Protocol):
     """Somebody who was let in."""
 
-    async def stay(self) -> None:
-        """Serve until the connection or the stay is over, then see to its end."""
+    async def welcome(self) -> None:
+        """Greet, and begin to serve; the connection is told when that is over."""
         ...
 
     async def call(self, name: str, data: Any) -> Any:
@@ -25,7 +25,7 @@ class Guest(Protocol):
         ...
 
     def gone(self) -> None:
-        """Note that the connection is gone, so that :meth:`stay` comes to its end."""
+        """Note that the connection is gone."""
         ...
 
 

@@ -50,26 +50,19 @@ class Reception:
         except Exception as error:
             _log.exception("admission_failed")
             raise _refused(_failed()) from error
-        return Visitor(self._platform, self._delivery, session)
+        return Visitor(self._platform, session)
 
 
 class Visitor(Connection):
     """An agent that was let in: the gateway's :class:`~nexus.gateway.seams.Guest`."""
 
-    def __init__(self, platform: Platform, delivery: Delivery, session: LiveSession) -> None:
-        super().__init__(platform, session)
-        self._delivery = delivery
-
-    async def stay(self) -> None:
-        """Greet the agent and pump its events until the connection or the session is over."""
-        session = self.session
+    async def welcome(self) -> None:
+        """Greet the agent; what there is for it comes by itself from then on."""
         try:
-            await session.outlet.send(EventType.CONNECTED, _greeting(self._platform, session))
-            await session.run()
+            greeting = _greeting(self._platform, self.session)
+            await self.session.outlet.send(EventType.CONNECTED, greeting)
         except OutletClosed:
-            return
-        finally:
-            await self._delivery.close(session, "connection closed")
+            self.session.hang_up()
 
     def gone(self) -> None:
         """End the session, for its connection is gone."""

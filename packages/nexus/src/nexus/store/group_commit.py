@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from nexus import failpoints
-from nexus.domain.errors import Unavailable
+from nexus.domain.errors import NexusError, Unavailable
 from nexus.store.schema import activity
 from nexus.store.statement import Row, insert_into
 from nexus.store.tx import Committed, Followers, Tx
@@ -185,6 +185,9 @@ class GroupCommit:
             result = run(job.service, committed)
         except (sa.exc.OperationalError, _HalfDone):
             raise  # locked, full or broken, or to begin anew: the whole group's matter
+        except NexusError as refusal:
+            # Nobody reads where a refusal came from, and it would keep itself in memory by this.
+            return _Outcome(job=job, error=refusal.with_traceback(None))
         except Exception as error:  # noqa: BLE001 - belongs to the job's waiter
             return _Outcome(job=job, error=error)
         return _Outcome(job=job, result=result)
