@@ -17,6 +17,7 @@ from nexus.api import create_api
 from nexus.api.hashing import AT_ONCE, LONGEST_QUEUE, Hashers
 from nexus.domain.errors import Unavailable
 from nexus.services.platform import Platform
+from nexus.store.recent import RecentEvents
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -25,12 +26,19 @@ class FailingStore:
     """A store in which everything fails."""
 
     def __init__(self, failure: Exception) -> None:
+        self.recent = RecentEvents()
         self._failure = failure
 
     async def write(self, *_: Any, **__: Any) -> Any:
         raise self._failure
 
     async def read(self, *_: Any, **__: Any) -> Any:
+        raise self._failure
+
+    def follow(self, *_: Any) -> None:
+        raise self._failure
+
+    async def close(self) -> None:
         raise self._failure
 
 

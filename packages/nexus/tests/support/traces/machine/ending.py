@@ -57,10 +57,10 @@ class Ending(Machine):
     def _work_a_round(self, refs: list[SessionRef]) -> None:
         self.world.run(attempts.expire)
         self.world.run(dispatch.lease_next, NODE, self.world.limits.lease_ms)
-        for offer, takers in self.world.run(dispatch.offers, NODE):
+        for task in self.world.run(dispatch.market, NODE).waiting:
             for ref in refs:
-                if ref.agent_id in takers:
-                    self._finally(ref, EventType.CLAIM_TASK, ClaimTask(task_id=offer.task_id))
+                if ref.agent_id in task.agents:
+                    self._finally(ref, EventType.CLAIM_TASK, ClaimTask(task_id=task.task_id))
         for ref in refs:
             self._do_what_is_told(ref)
 

@@ -76,8 +76,8 @@ class StrangerRules(Machine):
         found = self.world.run(dispatch.claimed, self.order)
         held = {task.id: task.holder for task in self.model.tasks.values() if task.held}
         assert {claim.task_id: claim.claimed_by_agent_id for claim in found} == held
-        offers = self.world.run(dispatch.offers, NODE)
-        offered = {offer.task_id: set(agents) for offer, agents in offers if agents}
+        waiting = self.world.run(dispatch.market, NODE).waiting
+        offered = {task.task_id: set(task.agents) for task in waiting if task.agents}
         assert offered == model_leases.offers(self.model, NODE)
 
     @precondition(lambda self: self.order)
