@@ -27,6 +27,7 @@ from oblivion.protocol import (
 RELEASE_PAUSE_MS = 1_000
 """How long a task rests that was handed back, so that it does not go round in circles."""
 
+_TASK = Statement(tasks.select().where(tasks.c.id == sa.bindparam("task_id")).with_for_update())
 _CLAIMED = Statement(
     views.select_tasks()
     .where(
@@ -82,9 +83,9 @@ def require_lease(tx: Tx, agent_id: str, task_id: str, attempt: int) -> Row:
         NotFound: there is no such task in the agent's groups.
         LeaseLost: the attempt is over, or was never this agent's.
     """
-    task = views.task_row(tx, task_id)
-    if task["holder_agent_id"] != agent_id:
-        leases.visible(tx, agent_id, task_id)
+    task = tx.one(_TASK, task_id=task_id)
+    if task is None or task["holder_agent_id"] != agent_id:
+        task = leases.visible(tx, agent_id, task_id)
     held = (
         task["holder_agent_id"] == agent_id
         and task["attempt"] == attempt

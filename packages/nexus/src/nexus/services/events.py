@@ -16,6 +16,9 @@ from oblivion.protocol import MAX_FRAME_BYTES, EventType, WireModel
 MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES - 4096
 """What fits into a frame beside the envelope."""
 
+SURELY_FITS = MAX_PAYLOAD_BYTES // 6 - 4096
+"""So many characters fit whatever they are: JSON takes at most six bytes for one (RFC 8259)."""
+
 
 _is_pending = (agent_events.c.agent_id == sa.bindparam("agent_id")) & (
     agent_events.c.acked_at.is_(None)

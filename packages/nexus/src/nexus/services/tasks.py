@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
 
+import orjson
 import sqlalchemy as sa
 from pydantic import Field
 
@@ -103,10 +104,16 @@ def create(tx: Tx, caller: Principal, wish: CreateTask) -> Task:
         },
     )
     task = views.task_row(tx, task_id)
-    events.refuse_oversize(views.assignment(task))
+    _refuse_oversize(task)
     activity.record(tx, caller.tenant_id, "task_created", task=task, by=caller.client_id)
     tx.wake(leases.DISPATCH)
     return views.task(task)
+
+
+def _refuse_oversize(task: Row) -> None:
+    said = len(task["title"]) + len(task["description"]) + len(orjson.dumps(task["metadata"]))
+    if said > events.SURELY_FITS:
+        events.refuse_oversize(views.assignment(task))
 
 
 def find(
@@ -203,7 +210,7 @@ def edit(tx: Tx, caller: Principal, task_id: str, wish: EditTask) -> Task:
     if not changes:
         return views.task(task)
     after = attempts.move(tx, task, changes)
-    events.refuse_oversize(views.assignment(after))
+    _refuse_oversize(after)
     activity.record(
         tx,
         caller.tenant_id,
