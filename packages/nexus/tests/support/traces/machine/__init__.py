@@ -22,7 +22,7 @@ class NexusMachine(WorkRules, NexusRules, PeopleRules, TeamRules, StrangerRules,
     """Every command there is, in any order."""
 
     @initialize(
-        wishes=st.lists(WISHES, min_size=1, max_size=3),
+        wishes=st.lists(WISHES, min_size=1, max_size=4),
         prompt=st.sampled_from([True, True, False]),
         pace_ms=st.sampled_from([1, 1, 0]),
     )

@@ -26,7 +26,9 @@ PERSONS_MOVES = st.sampled_from(
     [*TaskStatus, TaskStatus.CANCELLED, TaskStatus.TODO, TaskStatus.TODO]
 )
 TEXTS = st.sampled_from(["hello", "@a look", "@agent-b and @x and @c", "@nexus go on", "@a @b"])
-PROJECTS = st.sampled_from([*["work"] * 5, *["race"] * 3, "closing", "fading", "other", "foreign"])
+PROJECTS = st.sampled_from(
+    [*["work"] * 5, *["race"] * 3, "closing", "closing", "fading", "fading", "other", "foreign"]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +57,7 @@ WISHES = st.builds(
     Wish,
     place=PROJECTS,
     skills=NEEDS,
-    priority=st.integers(1, 4),
+    priority=st.sampled_from([3, 3, 3, 1, 2, 4]),
     max_attempts=st.integers(1, 3),
     timeout=st.sampled_from([None, None, 30, 3600]),
 )

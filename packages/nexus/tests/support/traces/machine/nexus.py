@@ -1,9 +1,11 @@
 """Where Nexus acts by itself: it hands out, offers, reaps and prunes, and time goes by."""
 
+from functools import partial
+
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from nexus.services import attempts, installation, retention, sessions
+from nexus.services import attempts, events, installation, retention, sessions
 from nexus.store import Tx
 from service_world import NODE
 from traces.machine.base import Machine
@@ -30,15 +32,30 @@ class NexusRules(Machine):
 
         self.step(lambda: model_sessions.close_silent(self.model), closed)
 
-    @rule(what=st.sampled_from(["restart", "prune", "prune"]))
+    @rule(what=st.sampled_from(["restart", "prune", "week"]))
     def now_and_then(self, what: str) -> None:
-        if what == "prune":
-            self.step(lambda: model_events.prune(self.model), retention.prune)
-        else:
+        if what == "restart":
+            self._restart()
+        elif what == "week":
+            self._hear_everything()
+            self.world.time.advance(seconds=8 * 24 * 3600)
+        self.step(lambda: model_events.prune(self.model), retention.prune)
+
+    def _restart(self) -> None:
+        self.step(
+            lambda: model_sessions.restart(self.model),
+            installation.start_alone,
+            self.world.limits.lease_ms,
+        )
+
+    def _hear_everything(self) -> None:
+        """Nothing is left to acknowledge, so that in a week nothing is left of it at all."""
+        for agent_id in self.model.agents:
+            pending = model_events.pending(self.model, agent_id)
             self.step(
-                lambda: model_sessions.restart(self.model),
-                installation.start_alone,
-                self.world.limits.lease_ms,
+                partial(model_events.acknowledge, self.model, agent_id, pending),
+                partial(_acknowledge, agent_id=agent_id, seqs=pending),
+                by=agent_id,
             )
 
     @rule(seconds=st.sampled_from([0.001, 0.5, 1, 2, 5]))
@@ -54,6 +71,10 @@ class NexusRules(Machine):
         if self.prompt:
             self.care()
 
-    @rule(hours=st.sampled_from([1, -1, 1, -1, 25, 24 * 8]))
+    @rule(hours=st.sampled_from([1, -1, 1, -1, 25]))
     def the_clock_jumps(self, hours: int) -> None:
         self.world.time.advance(seconds=3600 * hours)
+
+
+def _acknowledge(tx: Tx, *, agent_id: str, seqs: list[int]) -> None:
+    events.acknowledge(tx, agent_id, seqs)

@@ -20,9 +20,9 @@ class SessionRules(Machine):
     """What begins, keeps and ends a connection."""
 
     def arrive(self, name: str, active: str = "none") -> None:
-        """Connect an agent with room for two tasks."""
+        """Connect an agent with room for one task."""
         self._open(name, NODE)
-        self._announce(Voice(name=name), active, max_concurrency=2, capabilities=["code"])
+        self._announce(Voice(name=name), active, capabilities=["code"])
 
     @rule(name=AGENTS, node=NODES, room=st.integers(1, 3), skills=SKILL_SETS, active=ACTIVE)
     def connect(self, name: str, node: str, room: int, skills: list[str], active: str) -> None:

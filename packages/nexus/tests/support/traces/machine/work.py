@@ -150,7 +150,7 @@ class WorkRules(SessionRules):
 
     @rule(
         name=AGENTS,
-        which=st.sampled_from(["all", "first", "last", "backwards", "twice", "unknown"]),
+        which=st.sampled_from(["all", "first", "last", "backwards", "twice", "again", "unknown"]),
     )
     def acknowledge(self, name: str, which: str) -> None:
         agent_id = self.ids[name]
@@ -160,6 +160,7 @@ class WorkRules(SessionRules):
             "first": pending[:1],
             "last": pending[-1:],
             "backwards": pending[::-2],
+            "again": list(range(1, len(self.model.agents[agent_id].events) + 1)),
             "twice": [*pending[:2], *pending[:2]],
             "unknown": [len(self.model.agents[agent_id].events) + 1, 10**9],
         }[which]
