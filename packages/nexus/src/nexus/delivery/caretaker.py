@@ -5,7 +5,7 @@ import itertools
 
 from nexus.delivery.hub import Hub
 from nexus.delivery.patience import patiently
-from nexus.services import attempts, presence, retention, sessions
+from nexus.services import attempts, retention, sessions, watch
 from nexus.services.platform import Platform
 
 TICK_S = 1.0
@@ -30,8 +30,7 @@ class Caretaker:
     async def care(self) -> None:
         """Do once what is due."""
         store, limits = self._platform.store, self._platform.limits
-        if self._platform.is_shared:
-            await store.write(presence.note)
+        await store.write(watch.note, limits.lease_ms)
         await store.write(attempts.expire)
         await store.write(sessions.close_silent, limits.offline_after_ms)
         await self._ping_silent(limits.heartbeat_interval_ms)
@@ -42,6 +41,7 @@ class Caretaker:
     async def _ping_silent(self, interval_ms: int) -> None:
         now = self._platform.clock()
         for session in self._hub:
-            if session.is_ready and now - session.last_heard >= interval_ms:
+            heard_ago = now - session.last_heard
+            if session.is_ready and not 0 <= heard_ago < interval_ms:  # or the clock was set back
                 session.heard()  # asks again only after another interval
                 await session.ping()

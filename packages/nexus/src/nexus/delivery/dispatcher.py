@@ -73,7 +73,7 @@ class Dispatcher:
     def _remind(self) -> None:
         """Now and then, take no earlier offer for heard: hints get lost, and agents pass."""
         now = self._platform.clock()
-        if now - self._reminded >= _REMIND_MS:
+        if not 0 <= now - self._reminded < _REMIND_MS:  # due, or the clock was set back
             self._reminded = now
             self._book = self._book.unheard()
 

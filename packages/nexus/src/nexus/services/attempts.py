@@ -9,7 +9,7 @@ from nexus.domain.backoff import retry_delay_ms
 from nexus.domain.errors import LeaseLost
 from nexus.domain.tasks import AttemptEnd, check_holder_move, end_attempt
 from nexus.services import activity, events, leases, sessions, views
-from nexus.store.schema import is_held, tasks
+from nexus.store.schema import is_held, is_waiting, tasks
 from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import (
@@ -230,6 +230,13 @@ def lose(tx: Tx, task: Row, error: str) -> None:
 def orphan(tx: Tx, task: Row) -> None:
     """End an attempt whose process is gone; the agent's new process knows nothing of it."""
     _end(tx, task, "the agent was restarted while it held the task", 0)
+
+
+def end_pauses(tx: Tx) -> int:
+    """Have every task that rests taken up now; return how many there are."""
+    tx.wake(leases.DISPATCH)
+    resting = is_waiting & (tasks.c.not_before > tx.now)
+    return tx.change(tasks.update().where(resting).values(not_before=tx.now))
 
 
 def expire(tx: Tx, limit: int = 100) -> int:

@@ -1,7 +1,7 @@
 """Where an installation begins: its epoch, its first tenant, its first admin."""
 
 from nexus.domain.principal import Role
-from nexus.services import leases, sessions
+from nexus.services import leases, sessions, watch
 from nexus.store.ids import new_id
 from nexus.store.schema import clients, meta, tenants
 from nexus.store.tx import Tx
@@ -85,6 +85,7 @@ def start_alone(tx: Tx, lease_ms: int) -> None:
     """
     sessions.close_all(tx, "Nexus was restarted")
     leases.renew_all(tx, lease_ms)
+    watch.begin(tx)
 
 
 def epoch_of(tx: Tx) -> str:

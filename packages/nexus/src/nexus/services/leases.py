@@ -193,14 +193,12 @@ def renew_since(tx: Tx, agent_id: str, since: int, lease_ms: int) -> int:
 
 
 def renew_all(tx: Tx, lease_ms: int) -> int:
-    """Prolong every lease there is."""
+    """Have every lease, and every deadline, begin anew."""
+    now = sa.literal(tx.now, sa.BigInteger)
+    is_timed = is_held & tasks.c.deadline_at.is_not(None) & tasks.c.timeout_seconds.is_not(None)
+    later = now + sa.cast(tasks.c.timeout_seconds, sa.BigInteger) * 1000
+    tx.change(tasks.update().where(is_timed).values(deadline_at=later))
     return _prolong(tx, is_held, lease_ms)
-
-
-def prolong_all(tx: Tx, by_ms: int) -> int:
-    """Have every lease end ``by_ms`` later."""
-    later = tasks.c.lease_expires_at + by_ms
-    return tx.change(tasks.update().where(is_held).values(lease_expires_at=later))
 
 
 def _prolong(tx: Tx, held: sa.ColumnElement[bool], lease_ms: int) -> int:

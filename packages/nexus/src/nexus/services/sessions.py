@@ -188,6 +188,11 @@ def close_silent(tx: Tx, offline_after_ms: int) -> list[str]:
     return [row["agent_id"] for row in silent]
 
 
+def hear_all(tx: Tx) -> None:
+    """Have every open session count as heard of just now."""
+    tx.change(sessions.update().where(sessions.c.closed_at.is_(None)).values(last_seen_at=tx.now))
+
+
 def close_all(tx: Tx, reason: str) -> None:
     """Close every open session: what a single node does when it starts."""
     for row in tx.rows(sessions.select().where(sessions.c.closed_at.is_(None))):

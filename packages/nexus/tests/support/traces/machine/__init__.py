@@ -25,8 +25,9 @@ class NexusMachine(WorkRules, NexusRules, PeopleRules, TeamRules, StrangerRules,
         wishes=st.lists(WISHES, min_size=1, max_size=4),
         prompt=st.sampled_from([True, True, False]),
         pace_ms=st.sampled_from([1, 1, 0]),
+        archived=st.sampled_from([None, None, None, "project", "group"]),
     )
-    def begin(self, wishes: list[Wish], prompt: bool, pace_ms: int) -> None:
+    def begin(self, wishes: list[Wish], prompt: bool, pace_ms: int, archived: str | None) -> None:
         """Two agents are there, and there is something to do."""
         self.pace_ms = pace_ms
         for name in ("a", "b"):
@@ -34,3 +35,5 @@ class NexusMachine(WorkRules, NexusRules, PeopleRules, TeamRules, StrangerRules,
         self.prompt = prompt
         for wish in wishes:
             self.create(wish)
+        if archived is not None:
+            self.archive(archived)

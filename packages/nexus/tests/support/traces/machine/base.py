@@ -1,5 +1,6 @@
 """Where a step is made and judged: model and services do the same, and must agree."""
 
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from nexus.domain.principal import Principal, Role
 from nexus.gateway.calls import CALLS, Context, carry_out
 from nexus.services import dispatch, leases
 from nexus.services.sessions import SessionRef
-from oblivion.protocol import ActiveTask, EventType, WireModel
+from oblivion.protocol import ActiveTask, EventType, TaskStatus, WireModel
 from service_world import NODE
 from traces.comparison import agrees, compare
 from traces.laws import LAWS, Step
@@ -63,7 +64,7 @@ class Machine(RuleBasedStateMachine):
         self.ids: dict[str, str] = {}
         self.refs: dict[str, list[SessionRef]] = {}
         self._last: dict[str, Sent] = {}
-        self.count = 0
+        self._counts: Counter[str] = Counter()
         self.prompt = False
         self.pace_ms = 0
         for member in world.members:
@@ -176,14 +177,19 @@ class Machine(RuleBasedStateMachine):
         known = last is not None and (self.ids[voice.name], last.call_id) in self.model.answers
         if voice.call_id == "last" and last is not None and known:
             return last
-        self.count += 1
-        return Sent(type=type_, payload=payload, call_id=f"call-{self.count}")
+        self._counts[voice.name] += 1  # each agent's own, so that two use the same
+        return Sent(type=type_, payload=payload, call_id=f"call-{self._counts[voice.name]}")
 
     # --- whom and what the rules speak of
 
     def task(self, number: int) -> ModelTask:
         """Return a task of the trace; the numbers go round."""
         return self.model.tasks[self.order[number % len(self.order)]]
+
+    def waiting(self, number: int) -> ModelTask:
+        """Return a task that waits, now and then any."""
+        waiting = [t for t in self.model.tasks.values() if t.status is TaskStatus.TODO]
+        return waiting[number % len(waiting)] if waiting and number else self.task(number)
 
     def somebody_works(self) -> bool:
         """Say whether any task is held."""

@@ -1,11 +1,12 @@
 """Where Nexus acts by itself: it hands out, offers, reaps and prunes, and time goes by."""
 
+from collections.abc import Callable
 from functools import partial
 
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from nexus.services import attempts, events, installation, retention, sessions
+from nexus.services import attempts, events, installation, retention, sessions, watch
 from nexus.store import Tx
 from service_world import NODE
 from traces.machine.base import Machine
@@ -32,14 +33,22 @@ class NexusRules(Machine):
 
         self.step(lambda: model_sessions.close_silent(self.model), closed)
 
-    @rule(what=st.sampled_from(["restart", "prune", "week"]))
+    @rule(what=st.sampled_from(["restart", "prune", "week", "watch"]))
     def now_and_then(self, what: str) -> None:
-        if what == "restart":
-            self._restart()
-        elif what == "week":
-            self._hear_everything()
-            self.world.time.advance(seconds=8 * 24 * 3600)
+        acts: dict[str, Callable[[], None]] = {
+            "restart": self._restart,
+            "prune": self._prune,
+            "week": self._let_a_week_pass,
+            "watch": self._watch,
+        }
+        acts[what]()
+
+    def _prune(self) -> None:
         self.step(lambda: model_events.prune(self.model), retention.prune)
+
+    def _watch(self) -> None:
+        lease_ms = self.world.limits.lease_ms
+        self.step(lambda: model_sessions.watch(self.model), watch.note, lease_ms)
 
     def _restart(self) -> None:
         self.step(
@@ -48,8 +57,8 @@ class NexusRules(Machine):
             self.world.limits.lease_ms,
         )
 
-    def _hear_everything(self) -> None:
-        """Nothing is left to acknowledge, so that in a week nothing is left of it at all."""
+    def _let_a_week_pass(self) -> None:
+        """Everything was heard, so nothing is left of it: the numbers must go on all the same."""
         for agent_id in self.model.agents:
             pending = model_events.pending(self.model, agent_id)
             self.step(
@@ -57,6 +66,8 @@ class NexusRules(Machine):
                 partial(_acknowledge, agent_id=agent_id, seqs=pending),
                 by=agent_id,
             )
+        self.world.time.advance(seconds=8 * 24 * 3600)
+        self._prune()
 
     @rule(seconds=st.sampled_from([0.001, 0.5, 1, 2, 5]))
     def time_passes(self, seconds: float) -> None:
@@ -73,7 +84,13 @@ class NexusRules(Machine):
 
     @rule(hours=st.sampled_from([1, -1, 1, -1, 25]))
     def the_clock_jumps(self, hours: int) -> None:
+        """Perhaps while somebody watches, perhaps not."""
+        if self.prompt:
+            self._watch()
         self.world.time.advance(seconds=3600 * hours)
+        if self.prompt:
+            self._watch()
+            self.care()
 
 
 def _acknowledge(tx: Tx, *, agent_id: str, seqs: list[int]) -> None:

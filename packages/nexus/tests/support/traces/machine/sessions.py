@@ -45,8 +45,8 @@ class SessionRules(Machine):
         """The process of an agent that holds something was killed; the next knows nothing of it."""
         name = self.model.agents[self.held(number).holder or ""].name
         self._open(name, NODE)
-        self.count += 1
-        self._announce(Voice(name=name), active, instance_id=f"process-{self.count}")
+        age = len(self.refs[name])
+        self._announce(Voice(name=name), active, instance_id=f"process-{age}")
 
     def away(self) -> list[str]:
         """Return the agents that should be there and are not."""

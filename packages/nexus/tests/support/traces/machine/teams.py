@@ -40,7 +40,7 @@ class TeamRules(Machine):
         acts: dict[str, Callable[[], None]] = {
             "hire": self._hire,
             "move": lambda: self._join_or_leave("ab"[pick]),
-            "archive": lambda: self._archive(("project", "group")[pick]),
+            "archive": lambda: self.archive(("project", "group")[pick]),
             "rename": lambda: self._rename(("Team", "Crew")[pick]),
             "found": self._found,
             "change policy": lambda: self._change_policy(tuple(DispatchPolicy)[pick]),
@@ -99,7 +99,7 @@ class TeamRules(Machine):
             wish = groups.AddMember(agent_id=name)
             self._manage(lambda: agent.groups.add(group), groups.add_member, group, wish)
 
-    def _archive(self, what: str) -> None:
+    def archive(self, what: str) -> None:
         place = self.world.places["closing" if what == "project" else "fading"]
         service = projects.archive if what == "project" else groups.archive
         named = place.id if what == "project" else place.group_id

@@ -40,7 +40,7 @@ class WorkRules(SessionRules):
     @precondition(lambda self: self.order)
     @rule(voice=SPEAKERS, number=TASKS)
     def claim(self, voice: Voice, number: int) -> None:
-        ref, task_id = self.ref(voice.name, voice.age), self.task(number).id
+        ref, task_id = self.ref(voice.name, voice.age), self.waiting(number).id
         self.call(
             voice,
             EventType.CLAIM_TASK,
@@ -52,7 +52,7 @@ class WorkRules(SessionRules):
     @rule(name=AGENTS, number=TASKS)
     def claim_over_http(self, name: str, number: int) -> None:
         """Whoever has no session has no limit either; its lease runs out unless it is quick."""
-        agent_id, task_id = self.ids[name], self.task(number).id
+        agent_id, task_id = self.ids[name], self.waiting(number).id
         session = self.model.agents[agent_id].session
         room = session.room if session is not None and session.open else None
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from nexus.domain.errors import NotReady
+from oblivion.protocol import TaskStatus
 from traces.model.state import LEASE_MS, OFFLINE_MS, Model, ModelSession
 
 Active = Iterable[tuple[str, int]]
@@ -93,6 +94,32 @@ def restart(model: Model) -> None:
     """Start Nexus anew: sessions are over, leases begin again."""
     for agent in model.agents:
         disconnect(model, agent)
+    model.watched_at = model.now
+    _renew_all(model)
+
+
+def _renew_all(model: Model) -> None:
     for task in model.tasks.values():
         if task.held:
             task.lease = model.now + LEASE_MS
+            if task.deadline is not None and task.timeout is not None:
+                task.deadline = model.now + task.timeout * 1000
+
+
+def watch(model: Model) -> bool:
+    """Look at the clock; where nobody did for long, or it was set, everything begins anew."""
+    passed = 0 if model.watched_at is None else model.now - model.watched_at
+    if model.watched_at is not None and 0 <= passed < 5_000:
+        return False
+    model.watched_at = model.now
+    if passed <= -1_000:
+        for task in model.tasks.values():
+            if task.status is TaskStatus.TODO:
+                task.not_before = min(task.not_before, model.now)
+    elif passed < 20_000:
+        return False
+    _renew_all(model)
+    for agent in model.agents.values():
+        if agent.session and agent.session.open:
+            agent.session.last_seen = model.now
+    return True

@@ -109,7 +109,7 @@ class Model:
     """Everything that the services are to remember; ``now`` is moved by the machine.
 
     ``answers`` are those of calls, by agent and envelope id, ``keys`` those of keyed requests,
-    each with the moment it was kept.
+    each with the moment it was kept; ``watched_at`` is when somebody last looked at the clock.
     """
 
     now: int
@@ -119,6 +119,7 @@ class Model:
     archived: set[str] = field(default_factory=set)
     answers: dict[tuple[str, str], tuple[int, Any]] = field(default_factory=dict)
     keys: dict[str, tuple[int, str, Any]] = field(default_factory=dict)
+    watched_at: int | None = None
 
     def held_by(self, agent: str) -> list[ModelTask]:
         """Return the tasks whose lease the agent holds."""

@@ -1,0 +1,137 @@
+"""The clock is no measure where nobody watched it, or where it was set."""
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import pytest
+import sqlalchemy as sa
+
+from nexus.bus import LocalBus
+from nexus.delivery.caretaker import Caretaker
+from nexus.delivery.hub import Hub
+from nexus.domain.watch import NOTE_EVERY_MS, OUTAGE_MS, SET_BACK_MS, is_set_back, is_unwatched
+from nexus.services import attempts, dispatch, watch
+from nexus.services.platform import Platform
+from nexus.services.tokens import Tokens
+from nexus.store import Tx
+from nexus.store.recent import RecentEvents
+from nexus.store.schema import sessions
+from nexus.store.unit_of_work import Service
+from oblivion.protocol import Task, TaskStatus
+from service_world import NODE, ServiceWorld, update
+
+P = ParamSpec("P")
+R = TypeVar("R")
+HOUR_S = 3600
+SECONDS_OF_A_LEASE = 120
+
+
+class Directly:
+    """A unit of work that runs each command in the world's own transaction."""
+
+    def __init__(self, world: ServiceWorld) -> None:
+        self.recent = RecentEvents()
+        self._world = world
+
+    async def write(self, service: Service[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        return self._world.run(service, *args, **kwargs)
+
+    read = write
+
+    def follow(self, topic: str, service: Callable[[Tx], object]) -> None:
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.fixture
+def caretaker(world: ServiceWorld) -> Caretaker:
+    """A node's caretaker; a test has it look when it wants to."""
+    platform = Platform(
+        store=Directly(world),
+        bus=LocalBus(),
+        tokens=Tokens(key=b"k" * 32),
+        pepper=b"",
+        clock=world.time,
+        limits=world.limits,
+        node_id=NODE,
+    )
+    return Caretaker(platform, Hub())
+
+
+def held_task(world: ServiceWorld, *, timeout_seconds: int | None = None) -> Task:
+    world.connect(world.agent("a"))
+    task = world.task(timeout_seconds=timeout_seconds)
+    world.run(dispatch.lease_next, NODE, world.limits.lease_ms)
+    return world.show(task.id)
+
+
+@pytest.mark.parametrize("hours", [1, -1], ids=["forwards", "backwards"])
+async def test_a_clock_that_jumps_takes_nothing_from_an_agent(
+    world: ServiceWorld, caretaker: Caretaker, hours: int
+) -> None:
+    task = held_task(world, timeout_seconds=600)
+    await caretaker.care()
+    world.time.advance(seconds=hours * HOUR_S)
+    await caretaker.care()
+    assert world.show(task.id).status is TaskStatus.CLAIMED
+    assert world.run(sessions_open) == 1
+
+
+@pytest.mark.parametrize("hours", [1, -1], ids=["forwards", "backwards"])
+async def test_after_a_jump_a_lost_agent_is_noticed_no_later_than_before(
+    world: ServiceWorld, caretaker: Caretaker, hours: int
+) -> None:
+    task = held_task(world)
+    await caretaker.care()
+    world.time.advance(seconds=hours * HOUR_S)
+    await caretaker.care()
+    for _ in range(SECONDS_OF_A_LEASE):
+        world.time.advance(seconds=1)
+        await caretaker.care()
+    assert world.show(task.id).status is TaskStatus.TODO
+    assert world.run(sessions_open) == 0
+
+
+def test_a_clock_set_back_leaves_no_task_resting_for_the_hour(world: ServiceWorld) -> None:
+    task = held_task(world)
+    world.run(watch.note, world.limits.lease_ms)
+    failed = update(task, TaskStatus.FAILED, error="boom")
+    world.run(attempts.update, task.claimed_by_agent_id or "", failed)
+    world.time.advance(seconds=-HOUR_S)
+    assert world.run(dispatch.lease_next, NODE, world.limits.lease_ms) == 0
+    assert world.run(watch.note, world.limits.lease_ms)
+    assert world.run(dispatch.lease_next, NODE, world.limits.lease_ms) == 1
+
+
+def test_a_database_that_was_away_for_long_costs_no_agent_its_lease(world: ServiceWorld) -> None:
+    task = held_task(world)
+    world.run(watch.note, world.limits.lease_ms)
+    world.time.advance(seconds=SECONDS_OF_A_LEASE + 1)
+    assert world.run(watch.note, world.limits.lease_ms)
+    assert world.run(attempts.expire) == 0
+    assert world.show(task.id).status is TaskStatus.CLAIMED
+
+
+def test_time_that_is_watched_counts(world: ServiceWorld) -> None:
+    held_task(world)
+    for _ in range(SECONDS_OF_A_LEASE):
+        assert not world.run(watch.note, world.limits.lease_ms)
+        world.time.advance(seconds=1)
+    assert world.run(attempts.expire) == 1
+
+
+def test_a_jump_is_what_no_two_looks_can_be_apart() -> None:
+    assert not is_unwatched(NOTE_EVERY_MS)
+    assert not is_unwatched(OUTAGE_MS - 1)
+    assert is_unwatched(OUTAGE_MS)
+    assert is_unwatched(-SET_BACK_MS)
+    assert not is_set_back(-SET_BACK_MS + 1)
+    assert not is_set_back(OUTAGE_MS)
+
+
+def sessions_open(tx: Tx) -> int:
+    row = tx.one(sa.select(sa.func.count().label("n")).where(sessions.c.closed_at.is_(None)))
+    assert row is not None
+    return int(row["n"])
