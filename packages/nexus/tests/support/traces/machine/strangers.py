@@ -79,6 +79,8 @@ class StrangerRules(Machine):
         waiting = self.world.run(dispatch.market, NODE).waiting
         offered = {task.task_id: set(task.agents) for task in waiting if task.agents}
         assert offered == model_leases.offers(self.model, NODE)
+        described = self.world.run(dispatch.described, sorted(offered))
+        assert {offer.task_id for offer in described} == offered.keys()
 
     @precondition(lambda self: self.order)
     @rule(number=TASKS, attempt=st.sampled_from(["cancel", "edit", "say", "wake", "post"]))
