@@ -13,6 +13,7 @@ from nexus.gateway.line import Bounds
 from raw_peer import RawPeer, raw_connection, raw_peer
 from socketio_sides import TOKEN, Parlour, Talker, serving
 
+LOOPS = ("asyncio", "uvloop")
 SHOWS_TOKEN = {"token": TOKEN}
 BIG = {"text": "x" * 60_000}
 

@@ -14,9 +14,9 @@ from typing import Any, Protocol, cast
 
 from nexus.delivery import OutletClosed
 from nexus.gateway import codec, frames
-from nexus.gateway.backlog import Backlog
 from nexus.gateway.conversation import Admit, Conversation, HangUp, Patience, Say, Step
 from nexus.gateway.frames import CloseCode, FrameError, FrameReader, Message, Opcode
+from nexus.gateway.outgoing import Outgoing
 from nexus.gateway.rounds import Rounds
 from nexus.gateway.seams import Guest, Host, Refused
 from oblivion.protocol import MAX_FRAME_BYTES, NAMESPACE
@@ -60,7 +60,6 @@ class Line(asyncio.Protocol):
     """One connection after its upgrade, and the :class:`~nexus.delivery.Outlet` of its agent."""
 
     __slots__ = (
-        "_backlog",
         "_call_bytes",
         "_calls",
         "_conversation",
@@ -72,6 +71,7 @@ class Line(asyncio.Protocol):
         "_is_deaf",
         "_is_held",
         "_is_lost",
+        "_outgoing",
         "_query",
         "_reader",
         "_registry",
@@ -80,6 +80,7 @@ class Line(asyncio.Protocol):
     )
 
     _transport: asyncio.Transport
+    _outgoing: Outgoing
     _conversation: Conversation
     _round: int
 
@@ -88,7 +89,6 @@ class Line(asyncio.Protocol):
         self._registry = registry
         self._query = query
         self._reader = FrameReader(exchange.bounds.message_bytes)
-        self._backlog = Backlog()
         self._guest: Guest | None = None
         self._calls = 0
         self._call_bytes = 0
@@ -104,6 +104,7 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello in Engine.IO's way."""
         self._transport = cast("asyncio.Transport", transport)
+        self._outgoing = Outgoing(self._transport)
         self._registry.connections.add(self)
         patience = self._exchange.patience
         self._conversation = Conversation(NAMESPACE, patience, _now())
@@ -264,7 +265,8 @@ class Line(asyncio.Protocol):
 
     async def flush(self) -> None:
         """Wait until the transport holds nothing more."""
-        if self._transport.is_closing() or not self._transport.get_write_buffer_size():
+        self._outgoing.write()
+        if self._transport.is_closing() or not self._outgoing.bytes_unread:
             return
         waiter = asyncio.get_running_loop().create_future()
         self._drained = [*(self._drained or ()), waiter]
@@ -275,22 +277,22 @@ class Line(asyncio.Protocol):
         """Put the agent out of the namespace and hang up."""
         self._hang_up(CloseCode.NORMAL, "Nexus ended this session", packet=codec.left(NAMESPACE))
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, frame: bytes) -> None:
         if not self._is_closing:
-            self._backlog.add(len(data), self._transport.get_write_buffer_size())
-            self._transport.write(data)
+            self._outgoing.add(frame)
 
     def _is_full(self) -> bool:
-        held = 0 if self._is_lost else self._transport.get_write_buffer_size()
+        held = 0 if self._is_lost else self._outgoing.bytes_unread
         if not held:
             return False
         bounds = self._exchange.bounds
-        return held >= bounds.unread_bytes or self._backlog.unread(held) >= bounds.unread_events
+        return held >= bounds.unread_bytes or self._outgoing.frames_unread >= bounds.unread_events
 
     async def _make_room(self, *, patient: bool) -> None:
-        await asyncio.sleep(0)  # the loop may not have got round to writing
+        self._outgoing.write()
+        await asyncio.sleep(0)  # uvloop writes to the socket when the turn is over
         while self._is_full():
-            held = self._transport.get_write_buffer_size()
+            held = self._outgoing.bytes_unread
             if not patient or not await self._takes_some(held):
                 self._cut(held)
 
@@ -299,11 +301,11 @@ class Line(asyncio.Protocol):
             async with asyncio.timeout(self._exchange.bounds.stall_s):
                 await self.flush()
         except TimeoutError:
-            return self._transport.get_write_buffer_size() < held
+            return self._outgoing.bytes_unread < held
         return True
 
     def _cut(self, held: int) -> None:
-        unread = self._backlog.unread(held)
+        unread = self._outgoing.frames_unread
         _log.warning("connection_cut unread_events=%d unread_bytes=%d", unread, held)
         self._is_closing = True
         self._transport.abort()
@@ -328,6 +330,7 @@ class Line(asyncio.Protocol):
         if packet is not None:
             self._write(frames.text(packet))
         self._write(frames.close(code, reason))
+        self._outgoing.write()
         if self._transport.can_write_eof():
             self._transport.write_eof()
         self._is_closing = True
@@ -342,6 +345,7 @@ class Line(asyncio.Protocol):
         if not self._is_closing:
             code = int.from_bytes(payload[:2]) if len(payload) >= 2 else CloseCode.NORMAL
             self._write(frames.close(code))
+            self._outgoing.write()
         self._is_closing = True
         self._transport.close()
 

@@ -1,16 +1,24 @@
 """Where it is judged whether a request may become a connection of Engine.IO; no I/O here."""
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
+from websockets.utils import accept_key
 
 PATH = "/socket.io"
 _VERSION = "4"
+_KEY_BYTES = 16
+_ACCEPTED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: %b\r\n\r\n"
+)
+_REJECTED = (
+    b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    b"Content-Length: %d\r\n\r\n%b"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,36 +70,45 @@ def no_upgrade() -> Rejection:
 
 
 def answer(data: bytes) -> Upgrade:
-    """Answer the bytes of a whole upgrade request."""
-    protocol = ServerProtocol()
-    protocol.receive_data(data)
-    (request,) = protocol.events_received() or (None,)
-    if not isinstance(request, Request):
-        return _rejected(protocol, Rejection(code=3, message="Bad request"))
-    query = request.path.partition("?")[2]
-    rejection = judge(query) or _judge_origin(request.headers)
+    """Answer the bytes of a whole request that asks for an upgrade to WebSocket.
+
+    The web server has read it before, and seen to the form of its lines and the Upgrade header.
+    """
+    request, *lines = data.decode("latin-1").split("\r\n")
+    method, target, *_ = request.split(" ")
+    query = target.partition("?")[2]
+    named = (line.partition(":") for line in lines if line)
+    headers = {name.lower(): value.strip() for name, _, value in named}
+    rejection = judge(query) or _judge_headers(method, headers)
     if rejection is not None:
-        return _rejected(protocol, rejection)
-    response = protocol.accept(request)
-    accepted = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
-    return Upgrade(answer=_bytes(protocol, response), query=query if accepted else None)
+        return Upgrade(answer=_REJECTED % (len(rejection.body()), rejection.body()))
+    accept = accept_key(headers["sec-websocket-key"]).encode()
+    return Upgrade(answer=_ACCEPTED % accept, query=query)
+
+
+def _judge_headers(method: str, headers: Mapping[str, str]) -> Rejection | None:
+    if method != "GET":
+        return Rejection(code=2, message="Bad handshake method; use GET")
+    if headers.get("sec-websocket-version") != "13":
+        return Rejection(code=3, message="Bad request: Sec-WebSocket-Version has to be 13")
+    if not _is_key(headers.get("sec-websocket-key", "")):
+        return Rejection(
+            code=3, message="Bad request: Sec-WebSocket-Key has to be 16 bytes in Base64"
+        )
+    return _judge_origin(headers)
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(base64.b64decode(key, validate=True)) == _KEY_BYTES
+    except ValueError:
+        return False
 
 
 def _judge_origin(headers: Mapping[str, str]) -> Rejection | None:
     """Let only pages of this very host in: browsers name the origin, other clients do not."""
-    origin = headers.get("Origin")
-    hosts = {headers.get("Host"), headers.get("X-Forwarded-Host")}
+    origin = headers.get("origin")
+    hosts = {headers.get("host"), headers.get("x-forwarded-host")}
     if origin is None or urlsplit(origin).netloc in hosts:
         return None
     return Rejection(code=4, message="Forbidden: this origin is not accepted")
-
-
-def _rejected(protocol: ServerProtocol, rejection: Rejection) -> Upgrade:
-    response = protocol.reject(HTTPStatus.BAD_REQUEST, rejection.body().decode())
-    response.headers["Content-Type"] = "application/json"
-    return Upgrade(answer=_bytes(protocol, response))
-
-
-def _bytes(protocol: ServerProtocol, response: Response) -> bytes:
-    protocol.send_response(response)
-    return b"".join(protocol.data_to_send())
