@@ -15,6 +15,7 @@ from socketio_sides import TOKEN, Parlour, Talker, serving
 
 LOOPS = ("asyncio", "uvloop")
 SHOWS_TOKEN = {"token": TOKEN}
+WAITS_S = 0.6
 BIG = {"text": "x" * 60_000}
 
 
@@ -25,7 +26,7 @@ def host() -> Parlour:
 
 @pytest.fixture
 async def url(host: Parlour) -> AsyncIterator[str]:
-    async with serving("ours", host, bounds=Bounds(stall_s=0.2)) as url:
+    async with serving("ours", host, bounds=Bounds(stall_s=WAITS_S)) as url:
         yield url
 
 
@@ -167,8 +168,9 @@ async def test_an_agent_that_does_not_read_its_answers_is_not_asked_for_more(
 
 
 async def _send_hints(talker: Talker, hint: dict[str, Any], *, count: int) -> None:
-    for _ in range(count):
-        await talker.outlet.send("hint", hint)
+    async with asyncio.timeout(WAITS_S / 2):
+        for _ in range(count):
+            await talker.outlet.send("hint", hint)
 
 
 async def _send_without_end(peer: RawPeer, call: bytes) -> None:

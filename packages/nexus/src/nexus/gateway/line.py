@@ -290,7 +290,7 @@ class Line(asyncio.Protocol):
 
     async def _make_room(self, *, patient: bool) -> None:
         self._outgoing.write()
-        await asyncio.sleep(0)  # uvloop writes to the socket when the turn is over
+        await asyncio.sleep(0)  # not every loop writes to the socket before its turn is over
         while self._is_full():
             held = self._outgoing.bytes_unread
             if not patient or not await self._takes_some(held):
