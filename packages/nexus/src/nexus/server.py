@@ -38,7 +38,7 @@ def run(settings: Settings, started: Callable[[Serving], None]) -> None:
     """Run :func:`serve` in an event loop of its own, the quickest there is for the platform."""
 
     def begin(serving: Serving) -> None:
-        _spare_the_collector()
+        spare_the_collector()
         started(serving)
 
     if sys.platform == "win32":
@@ -47,7 +47,7 @@ def run(settings: Settings, started: Callable[[Serving], None]) -> None:
         uvloop.run(serve(settings, begin))
 
 
-def _spare_the_collector() -> None:
+def spare_the_collector() -> None:
     """Have garbage looked for less often, and never among what is there for good.
 
     Measured at saturation: looking through it all again and again took a fifth of the time.

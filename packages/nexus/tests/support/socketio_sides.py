@@ -24,7 +24,7 @@ from nexus.gateway.door import ASGIApp, FrontDoor
 from nexus.gateway.line import Bounds, Exchange
 from nexus.gateway.rounds import Rounds
 from nexus.gateway.seams import Guest, Host, Refused
-from nexus.server import collect_less
+from nexus.server import spare_the_collector
 from oblivion.protocol import MAX_FRAME_BYTES, NAMESPACE
 
 TOKEN = "let-me-in"
@@ -230,7 +230,7 @@ async def serving(
 
 async def _serve_alone(side: str) -> None:
     async with serving(side, Parlour(), step_s=1.0) as url:
-        collect_less()
+        spare_the_collector()
         print(url, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 
