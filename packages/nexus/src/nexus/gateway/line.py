@@ -259,7 +259,7 @@ class Line(asyncio.Protocol):
         """
         if self._is_full():
             await self._make_room(patient="seq" in message)
-        if self._is_closing:
+        if self._is_closing or self._transport.is_closing():
             raise OutletClosed("the connection is closed")
         self._write(frames.text(codec.event(NAMESPACE, type_, message)))
 
@@ -291,7 +291,7 @@ class Line(asyncio.Protocol):
     async def _make_room(self, *, patient: bool) -> None:
         self._outgoing.write()
         await asyncio.sleep(0)  # not every loop writes to the socket before its turn is over
-        while self._is_full():
+        while not self._transport.is_closing() and self._is_full():
             held = self._outgoing.bytes_unread
             if not patient or not await self._takes_some(held):
                 self._cut(held)
