@@ -36,7 +36,7 @@ class Caretaker:
         await self._ping_silent(limits.heartbeat_interval_ms)
 
     async def _prune(self) -> None:
-        await self._platform.store.write(retention.prune)
+        await self._platform.store.write(retention.prune, self._platform.limits)
 
     async def _ping_silent(self, interval_ms: int) -> None:
         now = self._platform.clock()

@@ -5,10 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Durations in milliseconds; a lease outlives three missed heartbeats."""
+    """Durations in milliseconds; a lease outlives three missed heartbeats.
+
+    ``keep_unheard_ms`` and ``most_unheard`` bound the events that wait for an agent that does not
+    come for them.
+    """
 
     heartbeat_interval_ms: int = 30_000
     lease_ms: int = 120_000
+    keep_unheard_ms: int = 30 * 24 * 3600 * 1000
+    most_unheard: int = 10_000
 
     @property
     def offline_after_ms(self) -> int:

@@ -10,6 +10,7 @@ from nexus.services import (
     attempts,
     calls,
     events,
+    gaps,
     handover,
     leases,
     sessions,
@@ -39,6 +40,8 @@ from oblivion.protocol import (
 )
 
 Answer = dict[str, Any]
+OWED = "owed"
+"""Where the answer to ``agent_ready`` carries the gap to be told first; it does not go out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +73,8 @@ def carry_out(tx: Tx, call: Call, context: Context, payload: WireModel) -> Answe
 
 def _agent_ready(tx: Tx, context: Context, wish: AgentReady) -> Answer:
     ack: AgentReadyAck = handover.agent_ready(tx, context.ref, wish, context.limits)
-    return ack.to_wire()
+    gap = gaps.owed(tx, context.ref.agent_id, wish, ack)
+    return {**ack.to_wire(), OWED: gap}
 
 
 def _heartbeat(tx: Tx, context: Context, wish: HeartbeatCall) -> Answer:

@@ -9,8 +9,7 @@ from nexus import failpoints
 from nexus.delivery import LiveSession, patiently
 from nexus.domain.errors import Invalid, NexusError
 from nexus.domain.json_values import MAX_DEPTH, is_too_deep, refuse_nul
-from nexus.gateway.calls import CALLS, Answer, Call, Context, carry_out
-from nexus.services import events
+from nexus.gateway.calls import CALLS, OWED, Answer, Call, Context, carry_out
 from nexus.services.platform import Platform
 from oblivion.protocol import (
     PROTOCOL_VERSION,
@@ -81,12 +80,8 @@ class Connection:
         return answer
 
     async def _begin(self, ready: AgentReady, answer: Answer) -> None:
-        reset = ready.epoch is not None and not answer["resumed"]
-        if reset or ready.last_seq > answer["headSeq"]:  # the latter after a restored backup
-            agent_id = self.session.ref.agent_id
-            first = await self._platform.store.read(events.first_pending, agent_id)
-            settled = answer["headSeq"] if first is None else first - 1
-            gap = GapPayload(epoch=answer["epoch"], from_seq=1, to_seq=settled)
+        gap: GapPayload | None = answer.pop(OWED)
+        if gap is not None:
             await self.session.hint(EventType.GAP, gap)
         self.session.begin(acks=ready.acks)
 

@@ -1,6 +1,8 @@
 """Where tables that grow with traffic get their bound."""
 
-from nexus.store.schema import activity, agent_events, call_answers, idempotency_keys
+from nexus.domain.limits import Limits
+from nexus.services import gaps
+from nexus.store.schema import activity, agent_events, call_answers, idempotency_keys, writers
 from nexus.store.tx import Tx
 
 _DAY_MS = 24 * 3600 * 1000
@@ -9,9 +11,10 @@ KEEP_ANSWERS_MS = _DAY_MS
 KEEP_ACTIVITY_MS = 30 * _DAY_MS
 
 
-def prune(tx: Tx) -> int:
-    """Drop what is past its time and return how many rows went; unacknowledged events stay."""
-    return sum(
+def prune(tx: Tx, limits: Limits | None = None) -> int:
+    """Drop what is past its time and return how many rows went."""
+    unheard = gaps.drop_unheard(tx, limits or Limits())
+    return unheard + sum(
         tx.change(statement)
         for statement in (
             agent_events.delete().where(agent_events.c.acked_at < tx.now - KEEP_EVENTS_MS),
@@ -20,5 +23,6 @@ def prune(tx: Tx) -> int:
                 idempotency_keys.c.created_at < tx.now - KEEP_ANSWERS_MS
             ),
             activity.delete().where(activity.c.at < tx.now - KEEP_ACTIVITY_MS),
+            writers.delete().where(writers.c.seen_at < tx.now - KEEP_ANSWERS_MS),
         )
     )
