@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from nexus.domain.limits import Limits
@@ -39,6 +39,11 @@ class Settings(BaseSettings):
         Field(validation_alias=AliasChoices("log_level", "NEXUS_LOG_LEVEL", "LOG_LEVEL")),
     ] = "info"
 
+    @field_validator("database_url")
+    @classmethod
+    def _empty_is_none(cls, url: SecretStr | None) -> SecretStr | None:
+        return url if url is not None and url.get_secret_value() else None
+
     @property
     def limits(self) -> Limits:
         """The times that the parts agree on."""
@@ -55,8 +60,9 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str | Path:
         """The address of the database, or the path of the embedded one; may hold a password."""
-        url = self.database_url.get_secret_value() if self.database_url is not None else ""
-        return url or self.database_path
+        if self.database_url is None:
+            return self.database_path
+        return self.database_url.get_secret_value()
 
 
 def load_settings(**options: Any) -> Settings:

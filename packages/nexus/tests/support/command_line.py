@@ -20,7 +20,7 @@ from unittest.mock import patch
 from nexus.cli.root import run
 
 DEADLINE_S = 20.0
-_OWN_VARIABLES = ("NEXUS_", "FORCE_COLOR", "NO_COLOR", "PORT")
+_OWN_VARIABLES = ("NEXUS_", "DATABASE_URL", "FORCE_COLOR", "NO_COLOR", "PORT")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Where the checks of `nexus doctor` live, each a finding with what to do about it."""
 
+import contextlib
 import errno
 import os
 import platform
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 import httpx2
@@ -19,6 +20,9 @@ from nexus.cli.client import Client
 from nexus.cli.credentials import Wish, find_credentials
 from nexus.cli.errors import CliError
 from nexus.cli.problems import refusal
+
+if TYPE_CHECKING:
+    from nexus.settings import Settings
 
 OLDEST_PYTHON = (3, 11)
 SKEW_WARNS_S = 10
@@ -66,23 +70,30 @@ def data_folder(path: Path) -> Finding:
     return Finding(check=name, status="ok", found=shown)
 
 
-def schema(database: Path) -> Iterator[Finding]:
+def schema(settings: "Settings") -> Iterator[Finding]:
     """Check that this version of Nexus can use the database, if there is one."""
-    from nexus.store import DataDirError, SqliteDatabase
+    from nexus.store import StoreError, open_database
 
-    if not database.exists():
+    if settings.database_url is None and not settings.database_path.exists():
         return
-    opened = SqliteDatabase(database)
     try:
-        opened.refuse_newer()
-        version, newest = opened.version(), opened.newest_version()
-    except DataDirError as error:
+        with contextlib.closing(open_database(settings.database)) as database:
+            database.refuse_newer()
+            if database.is_shared:
+                yield Finding(check="database", status="ok", found=database.name)
+            yield _schema_version(database.version(), database.newest_version())
+    except StoreError as error:
+        yield _unusable(str(error), shared=settings.database_url is not None)
+
+
+def _unusable(why: str, *, shared: bool) -> Finding:
+    if "newer Nexus" in why:
         fix = "upgrade Nexus, or restore a backup"
-        yield Finding(check="schema", status="fail", found=str(error), fix=fix)
-    else:
-        yield _schema_version(version, newest)
-    finally:
-        opened.close()
+        return Finding(check="schema", status="fail", found=why, fix=fix)
+    if shared:
+        fix = "is PostgreSQL running, and is NEXUS_DATABASE_URL right?"
+        return Finding(check="database", status="fail", found=why, fix=fix)
+    return Finding(check="schema", status="fail", found=why, fix="restore a backup")
 
 
 def _schema_version(version: str | None, newest: str) -> Finding:

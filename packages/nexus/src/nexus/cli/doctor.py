@@ -61,7 +61,7 @@ def _examine(wish: Wish) -> Iterator["Finding"]:
         if local or wish.data_dir is not None:
             settings = load(data_dir=wish.data_dir)
             yield checks.data_folder(settings.data_dir)
-            yield from checks.schema(settings.database_path)
+            yield from checks.schema(settings)
         answer, finding = checks.server(http, wish.url)
         yield finding
         if local:
