@@ -1,12 +1,14 @@
 """What several of the tests of the whole share."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from kill_scene import Scene, open_scene
 from kill_server import Zygote, running_zygote
+from postgres_server import PostgresServer
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -21,3 +23,14 @@ async def scene(tmp_path: Path, zygote: Zygote) -> AsyncIterator[Scene]:
     """A dead Nexus with a person and an agent, for a test to bring to life and to kill."""
     async with open_scene(zygote, tmp_path) as opened:
         yield opened
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """A fresh database in a PostgreSQL of this test's own, which waits for its disk."""
+    server = PostgresServer(durable=True)
+    try:
+        server.start()
+        yield server.migrated_database()
+    finally:
+        server.close()

@@ -3,8 +3,8 @@
 import pytest
 
 from kill_journal import What
+from kill_remains import read_stored
 from kill_scene import Scene
-from kill_storm import read_stored
 from nexus.failpoints import NAMES
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
@@ -28,7 +28,7 @@ async def test_a_request_that_died_before_its_commit_was_never_there(
     await scene.live(point, armed_by="nexus.api.door")
     assert await scene.ask() is None
     await scene.nexus.end_at_failpoint()
-    assert read_stored(scene.nexus.data_dir).tasks == []
+    assert read_stored(scene.nexus.database).tasks == []
     await scene.live()
     again = await scene.ask()
     assert again is not None
@@ -44,7 +44,7 @@ async def test_a_request_that_died_after_its_commit_is_answered_from_what_was_st
     await scene.live(point, armed_by="nexus.api.door")
     assert await scene.ask() is None
     await scene.nexus.end_at_failpoint()
-    stored = read_stored(scene.nexus.data_dir).tasks
+    stored = read_stored(scene.nexus.database).tasks
     await scene.live()
     again = await scene.ask()
     assert again is not None
@@ -72,7 +72,7 @@ async def test_an_event_that_was_handed_to_the_connection_comes_again_as_the_sam
     await scene.ask()
     async with scene.working():
         await scene.nexus.end_at_failpoint()
-        stored = read_stored(scene.nexus.data_dir).events
+        stored = read_stored(scene.nexus.database).events
         await scene.live()
         await scene.prove_done()
     assert [(event.seq, event.id) for event in scene.received(life=2)] == [(1, stored[0].id)]

@@ -29,6 +29,14 @@ async def test_agents_of_the_sdk_miss_nothing_and_do_nothing_twice_over_25_kills
     prove(await run_storm(plan, zygote, tmp_path))
 
 
+@pytest.mark.timeout(600)
+async def test_on_postgresql_too_nothing_is_lost_over_50_kills(
+    tmp_path: Path, zygote: Zygote, postgres_url: str
+) -> None:
+    plan = Plan(seed=21, kills=50, settings={"database_url": postgres_url})
+    prove(await run_storm(plan, zygote, tmp_path))
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("policy", ["assign", "claim"])
 @pytest.mark.parametrize("seed", range(101, 109))

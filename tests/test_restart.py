@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from kill_journal import What
+from kill_remains import read_stored
 from kill_scene import Scene, open_scene
 from kill_server import MortalNexus, Zygote
-from kill_storm import read_stored
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 DEADLINE_S = 30.0
@@ -27,7 +27,7 @@ async def test_fifty_copies_of_one_keyed_request_at_once_make_one_task(scene: Sc
     replayed = [a for a in answers if a is not None and "Idempotency-Replayed" in a.headers]
     assert len(replayed) == COPIES - 1
     await scene.nexus.kill()
-    assert len(read_stored(scene.nexus.data_dir).tasks) == 1
+    assert len(read_stored(scene.nexus.database).tasks) == 1
 
 
 @pytest.mark.parametrize("point", ["commit.before", "commit.after", "answer:20"])

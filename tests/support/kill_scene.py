@@ -11,8 +11,8 @@ import httpx2
 
 from kill_checker import History, prove
 from kill_journal import Entry, Journal, What
+from kill_remains import read_stored
 from kill_server import MortalNexus, Zygote, mortal_nexus
-from kill_storm import read_stored
 from live_nexus import AGENT_SECRET, Admin
 from socket_agent import token_for
 from wire_agent import Habits, WireAgent
@@ -91,7 +91,7 @@ class Scene:
     async def prove(self) -> None:
         """End this life, and prove that nothing was lost and nothing was done twice."""
         await self.nexus.kill()
-        prove(History(entries=self.journal.entries, stored=read_stored(self.nexus.data_dir)))
+        prove(History(entries=self.journal.entries, stored=read_stored(self.nexus.database)))
 
     async def prove_done(self) -> None:
         """Wait for the end of the only task, and prove that it was worked on once."""

@@ -81,6 +81,12 @@ class MortalNexus:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def database(self) -> str | Path:
+        """The database's address, or the path of the embedded one."""
+        address: str | None = self.options.get("database_url")
+        return address or self.data_dir / "nexus.db"
+
+    @property
     def log(self) -> Path:
         """What all lives wrote to stderr."""
         return self.data_dir.parent / "nexus.log"

@@ -2,17 +2,16 @@
 
 import asyncio
 import contextlib
-import json
 import random
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from keyed_submitter import Submitter
-from kill_checker import FINAL, History, Stored, StoredEvent, StoredTask
+from kill_checker import FINAL, History
 from kill_journal import Entry, Journal, What
+from kill_remains import count_open, read_stored
 from kill_server import MortalNexus, Zygote, mortal_nexus
 from live_nexus import AGENT_SECRET, Admin
 from nexus.failpoints import NAMES
@@ -48,6 +47,8 @@ class Plan:
     """After which nothing goes on any more."""
     points: Sequence[str | None] = (*NAMES, None, None)
     """Where to kill; None: at a moment that has nothing to do with what the server does."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Of the Nexus that dies."""
     after_death: Callable[[Path], None] = lambda data_dir: None
     """What becomes of the data folder of a dead Nexus."""
 
@@ -148,12 +149,7 @@ class Storm:
     async def _all_ended(self) -> bool:
         for agent in self.agents:
             await agent.acknowledge()
-        database = sqlite3.connect(f"file:{self.nexus.data_dir / 'nexus.db'}?mode=ro", uri=True)
-        with contextlib.closing(database):
-            ((open_,),) = database.execute(
-                "SELECT count(*) FROM tasks WHERE status NOT IN ('DONE', 'FAILED', 'CANCELLED')"
-            )
-        return open_ == 0 and all(agent.idle for agent in self.agents)
+        return count_open(self.nexus.database) == 0 and all(agent.idle for agent in self.agents)
 
     def follow(self, entry: Entry) -> None:
         """Let people ask for more where something has ended."""
@@ -174,7 +170,7 @@ async def run_storm(plan: Plan, zygote: Zygote, folder: Path) -> History:
         await storm.settle()
     return History(
         entries=storm.journal.entries,
-        stored=read_stored(storm.nexus.data_dir),
+        stored=read_stored(storm.nexus.database),
         unseen=frozenset(agent.name for agent in storm.agents if plan.sdk),
     )
 
@@ -189,7 +185,7 @@ def _agent(plan: Plan, name: str, journal: Journal, rng: random.Random) -> Agent
 async def _storm(plan: Plan, zygote: Zygote, folder: Path) -> AsyncIterator[Storm]:
     journal, rng = Journal(path=folder / "journal.jsonl"), random.Random(plan.seed)
     with contextlib.closing(journal):
-        async with mortal_nexus(zygote, folder) as nexus:
+        async with mortal_nexus(zygote, folder, **plan.settings) as nexus:
             nexus.fault = plan.fault_from_the_start
             await nexus.start()
             names = [f"agent-{number}" for number in range(plan.agents)]
@@ -231,33 +227,3 @@ async def _team(url: str, policy: str, names: Sequence[str]) -> str:
         for name in names:
             await admin.agent(name)
         return str(admin.http.headers["Authorization"]).removeprefix("Bearer ")
-
-
-def read_stored(data_dir: Path) -> Stored:
-    """Read what a Nexus that has ended left on disk."""
-    with contextlib.closing(sqlite3.connect(data_dir / "nexus.db")) as database:
-        names = dict(database.execute("SELECT id, client_id FROM agents"))
-        tasks = database.execute(
-            "SELECT id, title, status, attempt, holder_agent_id, result FROM tasks"
-        )
-        return Stored(
-            tasks=[
-                StoredTask(
-                    id=id_,
-                    title=title,
-                    status=status,
-                    attempt=attempt,
-                    holder=names.get(holder),
-                    result=None if result is None else json.loads(result),
-                )
-                for id_, title, status, attempt, holder, result in tasks
-            ],
-            messages=list(database.execute("SELECT task_id, text FROM messages")),
-            events=[
-                StoredEvent(agent=names[agent], seq=seq, id=id_)
-                for agent, seq, id_ in database.execute(
-                    "SELECT agent_id, seq, id FROM agent_events"
-                )
-            ],
-            heads=dict(database.execute("SELECT client_id, event_seq FROM agents")),
-        )

@@ -99,6 +99,7 @@ class PostgresUnitOfWork:
             raise Unavailable("Nexus is shutting down")
         if len(self._running) >= MOST_WAITING:
             raise Unavailable(f"{MOST_WAITING} commands wait for the database already")
+        failpoints.reach("accept")
         job = _Job(
             service=lambda tx: service(tx, *args, **kwargs),
             leads=service not in self._followers,
@@ -108,6 +109,7 @@ class PostgresUnitOfWork:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         result: R = await asyncio.shield(task)
+        failpoints.reach("answer")
         return result
 
     async def read(self, service: Service[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
