@@ -17,6 +17,8 @@ HAUNTED = Plan(seed=11, kills=12, reborn=1.0, habits=Habits(haunts=1.0), patienc
 """Agents' processes are replaced in each life, and the old ones go on calling."""
 SUDDEN = Plan(seed=12, kills=12, points=(None,), patience_s=5)
 """Deaths at any moment."""
+QUICK = Plan(seed=12, kills=12, points=(None,), latest=12, patience_s=5)
+"""Deaths that follow soon upon whatever was answered."""
 UNCOMMITTED = Plan(seed=13, kills=12, points=("commit.before",), patience_s=5)
 """Deaths after the work and before its commit."""
 UNHEARD = Plan(
@@ -35,7 +37,7 @@ POWERLESS = Plan(
 
 CASES = [
     (HAUNTED, "drop_the_fence", r"L: attempt \d+ at \w+ was ended \d times"),
-    (SUDDEN, "answer_before_the_commit", r"A: .* was (confirmed|answered 201)"),
+    (QUICK, "answer_before_the_commit", r"A: .* was (confirmed|answered 201)"),
     (UNCOMMITTED, "number_events_by_a_sequence", r"D: .* was sent event \d+ after \d+"),
     (UNHEARD, "forget_keys", r"I: .* asked for by 1 key, made \d tasks"),
     (UNHEARD, "forget_calls", r"I: call .* was answered with .* and .*"),
@@ -54,8 +56,14 @@ async def test_a_planted_fault_turns_the_checker_red(
 
 @pytest.mark.parametrize(
     "plan",
-    [HAUNTED, SUDDEN, UNCOMMITTED, UNHEARD, replace(POWERLESS, fault="lose_unsynced_writes")],
-    ids=["haunted", "sudden", "uncommitted", "unheard", "powerless"],
+    [
+        pytest.param(HAUNTED, id="haunted"),
+        pytest.param(SUDDEN, id="sudden"),
+        pytest.param(QUICK, id="quick"),
+        pytest.param(UNCOMMITTED, id="uncommitted"),
+        pytest.param(UNHEARD, id="unheard"),
+        pytest.param(replace(POWERLESS, fault="lose_unsynced_writes"), id="powerless"),
+    ],
 )
 async def test_the_same_deaths_leave_the_whole_nexus_green(
     tmp_path: Path, zygote: Zygote, plan: Plan

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from kill_journal import Entry, What
-from oblivion.protocol import EventType
+from oblivion.protocol import HELD_STATUSES, EventType
 
 FINAL = frozenset({"DONE", "FAILED", "CANCELLED"})
 ENDS = FINAL | {"TODO"}
@@ -154,7 +154,7 @@ def confirmed_moves_are_kept(history: History) -> Iterator[str]:
             task = tasks.get(task_id)
             if task is None or task.attempt < (ending.attempt or 0):
                 yield f"{_told(ending)} was confirmed and is forgotten"
-            elif ending.status == "DONE" and task.status != "DONE":
+            elif task.attempt == ending.attempt and task.status in HELD_STATUSES:
                 yield f"{_told(ending)} was confirmed, and the task is {task.status}"
 
 

@@ -21,8 +21,6 @@ from wire_agent import USUAL, Habits, WireAgent
 
 TIMES = (1, 1, 2, 3, 5, 8, 13, 21)
 """How often a point is passed before it kills."""
-LATEST = 40
-"""The most things that are noted before a kill without a failpoint."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +45,8 @@ class Plan:
     """After which nothing goes on any more."""
     points: Sequence[str | None] = (*NAMES, None, None)
     """Where to kill; None: at a moment that has nothing to do with what the server does."""
+    latest: int = 40
+    """The most things that are noted before a kill at such a moment."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of the Nexus that dies."""
     after_death: Callable[[Path], None] = lambda data_dir: None
@@ -117,7 +117,7 @@ class Storm:
 
     async def _any_moment(self) -> None:
         if self.rng.random() < 0.8:
-            await self._some_notes(LATEST)
+            await self._some_notes(self.plan.latest)
         with contextlib.suppress(TimeoutError):  # in the middle of whatever follows
             async with asyncio.timeout(self.rng.random() * 0.01):
                 await self.nexus.end()

@@ -21,7 +21,7 @@ from nexus.store.tx import Row, Tx
 from nexus.store.unit_of_work import SqliteUnitOfWork
 from oblivion.protocol import EventType, WireModel
 
-SLOW_COMMIT_S = 0.02
+SLOW_COMMIT_S = 0.1
 
 
 def drop_the_fence(_folder: Path) -> None:
