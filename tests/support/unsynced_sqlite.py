@@ -120,11 +120,18 @@ class _Connection:
     def rewritten(self, sql: str) -> str:
         return sql.replace("PRAGMA synchronous=FULL", f"PRAGMA synchronous={self._synchronous}")
 
+    @property
+    def total_changes(self) -> int:
+        return self.apsw.total_changes()
+
     def cursor(self) -> _Cursor:
         return _Cursor(self)
 
     def execute(self, sql: str, values: Any = ()) -> _Cursor:
         return self.cursor().execute(sql, values)
+
+    def executemany(self, sql: str, many: Sequence[Any]) -> _Cursor:
+        return self.cursor().executemany(sql, many)
 
     def commit(self) -> None:
         if self.apsw.in_transaction:
