@@ -146,6 +146,7 @@ class PostgresServer:
             f"fsync={durable}",
             f"full_page_writes={durable}",
             "deadlock_timeout=50ms",
+            "recovery_init_sync_method=syncfs",  # one call instead of one for each file
             "log_min_messages=warning",
         ):
             yield from ("-c", setting)
