@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from itertools import chain
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
 from nexus.domain.errors import AlreadyClaimed, LeaseLost
 from nexus.gateway.calls import CALLS, Context, carry_out
-from nexus.services import attempts, events, handover, idempotency, leases, sessions, tasks
+from nexus.services import attempts, events, handover, idempotency, leases, sessions, tasks, threads
 from nexus.store import Tx, UnitOfWork
 from nexus.store.opening import open_unit_of_work
-from oblivion.protocol import AgentReady, ClaimTask, EventType, TaskStatus, TaskUpdate
+from oblivion.protocol import AgentReady, ClaimTask, EventType, PostMessage, TaskStatus, TaskUpdate
 from service_world import NODE, ServiceWorld
 
 R = TypeVar("R")
@@ -107,18 +107,24 @@ async def test_two_hundred_thousand_racing_claims_make_no_double_lease(
     await race(world, store, runners, chance, 10_000)
 
 
+@pytest.mark.parametrize("way", ["socket", "http"])
 async def test_an_agent_that_claims_many_at_once_gets_no_more_than_it_has_room_for(
-    world: ServiceWorld, store: UnitOfWork, runners: list[str]
+    world: ServiceWorld, store: UnitOfWork, runners: list[str], way: str
 ) -> None:
     ref = await store.write(open_and_announce, world, runners[0])
     context = Context(ref=ref, call_id=None, limits=world.limits)
-    answers = await asyncio.gather(
-        *(
-            store.write(carry_out, CALLS[EventType.CLAIM_TASK], context, ClaimTask(task_id=task_id))
-            for task_id in await make_tasks(world, store, 20)
-        )
-    )
-    assert sum(answer["success"] for answer in answers) == 1
+
+    def claim(tx: Tx, task_id: str) -> object:
+        if way == "socket":
+            return carry_out(tx, CALLS[EventType.CLAIM_TASK], context, ClaimTask(task_id=task_id))
+        slots = sessions.slots(tx, runners[0])
+        return leases.claim(tx, runners[0], task_id, max_concurrency=slots, lease_ms=120_000)
+
+    task_ids = await make_tasks(world, store, 20)
+    claims = (store.write(claim, task_id) for task_id in task_ids)
+    await asyncio.gather(*claims, return_exceptions=True)
+    told = await store.read(events.pending, runners[0], after=0, limit=30)
+    assert [event["type"] for event in told] == [EventType.TASK_ASSIGNED]
 
 
 async def test_copies_of_one_keyed_request_make_one_task(
@@ -145,13 +151,14 @@ async def test_copies_of_one_call_have_one_effect(
     ref = await store.write(open_and_announce, world, runners[0])
     (task_id,) = await make_tasks(world, store, 1)
     context = Context(ref=ref, call_id="call-1", limits=world.limits)
+    said = PostMessage(task_id=task_id, text="once")
 
-    def claim(tx: Tx) -> object:
-        return carry_out(tx, CALLS[EventType.CLAIM_TASK], context, ClaimTask(task_id=task_id))
+    def post(tx: Tx) -> dict[str, Any]:
+        return carry_out(tx, CALLS[EventType.POST_MESSAGE], context, said)
 
-    await one_effect(store, claim, str)
-    told = await store.read(events.pending, runners[0], after=0, limit=10)
-    assert [event["type"] for event in told] == [EventType.TASK_ASSIGNED]
+    await one_effect(store, post, lambda answer: str(answer["messageTs"]))
+    thread = await store.read(threads.page, task_id, limit=10, after=0)
+    assert [message.text for message in thread.messages] == ["once"]
 
 
 @pytest.mark.timeout(120)

@@ -60,9 +60,7 @@ async def claim_task(door: AgentDoor, task_id: str) -> Response:
 def _claim(tx: Tx, caller: Principal, task_id: str, lease_ms: int) -> ClaimResult:
     agent_id = caller.require_agent()
     own_id = tasks.find(tx, caller, task_id)["id"]
-    session = sessions.current(tx, agent_id)
-    is_open = session is not None and session["closed_at"] is None
-    slots = session["max_concurrency"] if session is not None and is_open else None
+    slots = sessions.slots(tx, agent_id)
     return leases.claim(tx, agent_id, own_id, max_concurrency=slots, lease_ms=lease_ms)
 
 

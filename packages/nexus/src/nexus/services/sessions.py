@@ -92,6 +92,18 @@ def require_open(tx: Tx, ref: SessionRef) -> Row:
     return row
 
 
+def slots(tx: Tx, agent_id: str) -> int | None:
+    """Return how many tasks a connected agent may hold; None for one that is not connected.
+
+    Until the commit, other commands of the agent wait, so that none takes the same slot.
+    """
+    row = tx.one(_LOCKED, agent_id=agent_id)
+    if row is None or row["closed_at"] is not None:
+        return None
+    most: int = row["max_concurrency"]
+    return most
+
+
 def require_ready(tx: Tx, ref: SessionRef) -> Row:
     """Return the session's row once it has announced itself.
 

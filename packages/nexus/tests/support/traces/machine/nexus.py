@@ -33,12 +33,13 @@ class NexusRules(Machine):
 
         self.step(lambda: model_sessions.close_silent(self.model), closed)
 
-    @rule(what=st.sampled_from(["restart", "prune", "week", "watch"]))
+    @rule(what=st.sampled_from(["restart", "prune", "absence", "week", "watch"]))
     def now_and_then(self, what: str) -> None:
         acts: dict[str, Callable[[], None]] = {
             "restart": self._restart,
             "prune": self._prune,
-            "week": self._let_a_week_pass,
+            "absence": self._let_a_week_pass,
+            "week": self._hear_everything,
             "watch": self._watch,
         }
         acts[what]()
@@ -58,7 +59,12 @@ class NexusRules(Machine):
         )
 
     def _let_a_week_pass(self) -> None:
-        """Everything was heard, so nothing is left of it: the numbers must go on all the same."""
+        """What was heard goes, what was not stays."""
+        self.world.time.advance(seconds=8 * 24 * 3600)
+        self._prune()
+
+    def _hear_everything(self) -> None:
+        """Nothing is left of what was told in a week: the numbers must go on all the same."""
         for agent_id in self.model.agents:
             pending = model_events.pending(self.model, agent_id)
             self.step(
@@ -66,8 +72,7 @@ class NexusRules(Machine):
                 partial(_acknowledge, agent_id=agent_id, seqs=pending),
                 by=agent_id,
             )
-        self.world.time.advance(seconds=8 * 24 * 3600)
-        self._prune()
+        self._let_a_week_pass()
 
     @rule(seconds=st.sampled_from([0.001, 0.5, 1, 2, 5]))
     def time_passes(self, seconds: float) -> None:

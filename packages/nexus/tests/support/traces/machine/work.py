@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from nexus.services import events, leases, tasks, threads
+from nexus.services import events, leases, sessions, tasks, threads
 from nexus.store import Tx
 from oblivion.protocol import (
     ClaimTask,
@@ -59,7 +59,8 @@ class WorkRules(SessionRules):
         def act(tx: Tx) -> int | None:
             lease_ms = self.world.limits.lease_ms
             own_id = tasks.find(tx, self.caller(name), task_id)["id"]
-            won = leases.claim(tx, agent_id, own_id, max_concurrency=room, lease_ms=lease_ms)
+            slots = sessions.slots(tx, agent_id)
+            won = leases.claim(tx, agent_id, own_id, max_concurrency=slots, lease_ms=lease_ms)
             return won.attempt
 
         predict = lambda: model_leases.claim_anyhow(self.model, agent_id, task_id, room)  # noqa: E731
