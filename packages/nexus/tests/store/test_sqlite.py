@@ -1,10 +1,13 @@
-"""What only the embedded database does: it can be locked by another process."""
+"""What only the embedded database does: it can be locked by another process, and fill its disk."""
 
+import asyncio
 import contextlib
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from fake_time import FakeTime
 from nexus.domain.errors import Unavailable
@@ -13,8 +16,9 @@ from nexus.store.schema import meta
 from nexus.store.unit_of_work import SqliteUnitOfWork
 
 
-def put(tx: Tx, key: str) -> None:
+def put(tx: Tx, key: str) -> str:
     tx.insert(meta, {"key": key, "value": key})
+    return key
 
 
 async def test_a_locked_database_refuses_the_write_and_recovers_by_itself(tmp_path: Path) -> None:
@@ -31,5 +35,38 @@ async def test_a_locked_database_refuses_the_write_and_recovers_by_itself(tmp_pa
         other.execute("ROLLBACK")
         await store.write(put, "later")
         assert other.execute("select value from meta").fetchall() == [("later",)]
+    await store.close()
+    database.close()
+
+
+async def test_a_full_disk_refuses_writes_lets_reads_go_on_and_recovers_by_itself(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "nexus.db"
+    database = SqliteDatabase(path)
+    database.migrate()
+    database.writer.dispose()
+    drivers: list[Any] = []
+    sa.event.listen(database.writer, "connect", lambda driver, _: drivers.append(driver))
+    store = SqliteUnitOfWork(database, FakeTime(), lambda _: None)
+    await store.write(put, "before")
+    pages = drivers[0].execute("PRAGMA page_count").fetchone()[0]
+    drivers[0].execute(f"PRAGMA max_page_count={pages + 4}")
+
+    wishes = [store.write(put, f"{number}-{'x' * 4000}") for number in range(20)]
+    outcomes = await asyncio.gather(*wishes, return_exceptions=True)
+    answered = {outcome for outcome in outcomes if isinstance(outcome, str)}
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
+    assert len(answered) + len(refused) == 20
+    assert refused
+    assert all("full" in refusal.message and refusal.retry_after > 0 for refusal in refused)
+
+    def kept(tx: Tx) -> set[str]:
+        return {row["key"] for row in tx.rows(meta.select())}
+
+    assert await store.read(kept) == {"before", *answered}
+    drivers[0].execute("PRAGMA max_page_count=1000000")
+    await store.write(put, "after")
+    assert await store.read(kept) == {"before", "after", *answered}
     await store.close()
     database.close()

@@ -161,6 +161,12 @@ class NexusProcess:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """The id of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
     async def start(self) -> None:
         """Start the process and wait until it answers."""
         command = [sys.executable, "-m", "nexus.cli", "serve", "--port", str(self.port)]

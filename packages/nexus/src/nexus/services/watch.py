@@ -23,8 +23,8 @@ def note(tx: Tx, lease_ms: int) -> bool:
     if is_set_back(passed):
         attempts.end_pauses(tx)
     if is_unwatched(passed):
-        leases.renew_all(tx, lease_ms)
         sessions.hear_all(tx)
+        leases.renew_all(tx, lease_ms)
     return is_unwatched(passed)
 
 
