@@ -1,10 +1,12 @@
 """Fixtures of the server's tests."""
 
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from live_nexus import Databases
 from postgres_server import PostgresServer
 from service_world import ServiceWorld
 
@@ -35,6 +37,25 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def servers_take_what_was_chosen(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have every server in a test's process on PostgreSQL when the run is on that alone."""
+    if request.config.getoption("--database", "both") == "postgres":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        Databases.of = functools.cache(lambda _: postgres.migrated_database())
+    yield
+    Databases.of = None
+
+
+@pytest.fixture
+def server_database(database_kind: str, request: pytest.FixtureRequest) -> str:
+    """What a server takes as ``database_url``: none in one run of the test, one in another."""
+    if database_kind == "sqlite":
+        return ""
+    url: str = request.getfixturevalue("postgres_url")
+    return url
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ async def test_a_store_that_does_not_answer_is_alive_but_not_ready(nexus: LiveNe
 
 
 async def test_a_schema_of_another_version_is_not_ready(tmp_path: Path) -> None:
-    async with live_nexus(tmp_path / "data") as nexus:
+    async with live_nexus(tmp_path / "data", database_url="") as nexus:
         database = sa.create_engine(f"sqlite:///{tmp_path / 'data' / 'nexus.db'}")
         with database.begin() as connection:
             connection.execute(sa.text("UPDATE alembic_version SET version_num = 'other'"))

@@ -12,8 +12,8 @@ from socket_agent import SocketAgent, socket_agent, token_for
 
 
 @pytest.fixture
-async def nexus(tmp_path: Path) -> AsyncIterator[LiveNexus]:
-    async with live_nexus(tmp_path / "data") as nexus:
+async def nexus(tmp_path: Path, server_database: str) -> AsyncIterator[LiveNexus]:
+    async with live_nexus(tmp_path / "data", database_url=server_database) as nexus:
         await nexus.admin.team()
         await nexus.admin.project("race", group="team", policy="claim")
         await nexus.admin.agent("a")

@@ -12,7 +12,7 @@ from socket_agent import socket_agent, token_for
 
 
 async def test_a_locked_database_is_told_to_callers_and_outlived(tmp_path: Path) -> None:
-    async with live_nexus(tmp_path / "data") as nexus:
+    async with live_nexus(tmp_path / "data", database_url="") as nexus:
         await nexus.admin.team()
         await nexus.admin.agent("a")
         store = nexus.serving.nexus.platform.store

@@ -25,6 +25,13 @@ AGENT_SECRET = "obv_" + "agent-secret-of-the-tests".ljust(43, "-")
 DEADLINE_S = 15.0
 
 
+class Databases:
+    """Which database a server in this process gets that was not told which."""
+
+    of: Callable[[Path], str] | None = None
+    """Gives a data folder its PostgreSQL; without it SQLite lies in the folder."""
+
+
 class Admin:
     """What an admin does over HTTP; every answer is checked."""
 
@@ -130,6 +137,8 @@ async def live_nexus(
 ) -> AsyncIterator[LiveNexus]:
     """Serve on a free port until the block ends."""
     options = {"port": 0, "admin_client_secret": ADMIN_SECRET, **options}
+    if Databases.of is not None:
+        options.setdefault("database_url", Databases.of(data_dir))
     settings = load_settings(data_dir=data_dir, **options)
     started: asyncio.Future[Serving] = asyncio.get_running_loop().create_future()
     server = asyncio.create_task(serve(settings, started.set_result, clock=clock))
