@@ -23,8 +23,8 @@ class Effort:
     name: str
     runs: int = 3
     import_runs: int = 7
-    saturated_seconds: float = 2.0
-    paced_seconds: float = 2.5
+    saturated_seconds: float = 1.5
+    paced_seconds: float = 2.0
     requests: int = 1_000
     crowd: int = 2_000
     idle_seconds: float = 10.0
@@ -37,8 +37,8 @@ FULL = Effort(
     name="full",
     runs=5,
     import_runs=15,
-    saturated_seconds=10.0,
-    paced_seconds=20.0,
+    saturated_seconds=5.0,
+    paced_seconds=6.0,
     requests=5_000,
     crowd=10_000,
     idle_seconds=30.0,

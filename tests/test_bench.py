@@ -52,8 +52,8 @@ def test_a_rate_is_compared_with_the_fastest_rival_and_a_time_with_the_shortest(
 
 
 def test_an_aim_is_held_against_the_median() -> None:
-    met = Figure(name="a", what="", unit="ms", ours=oblivion([9, 2, 1]), aim=Aim(at_most=2))
-    missed = Figure(name="b", what="", unit="n/s", ours=oblivion([9, 2, 1]), aim=Aim(at_least=3))
+    met = Figure(name="a", what="", unit="n/s", ours=oblivion([9, 3, 1]), aim=Aim(at_least=3))
+    missed = Figure(name="b", what="", unit="ms", ours=oblivion([9, 3, 1]), aim=Aim(at_most=2))
     assert (met.meets_aim, missed.meets_aim) == (True, False)
 
 
