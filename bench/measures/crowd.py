@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import json
+import resource
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 from bench.effort import Effort
@@ -18,12 +20,21 @@ CONNECTIONS = 32
 _BACKLOG = 64
 _UNDER_WAY_S = 2.0
 _WITHIN_S = 300.0
+_OTHER_FILES = 500
 
 
 async def measure(effort: Effort) -> list[Figure]:
     """Connect a crowd, let it idle, then kill Nexus under it while tasks come in."""
+    effort = replace(effort, crowd=min(effort.crowd, room()))
     async with ready(effort.crowd) as (server, agents):
         return [*await _idle(server, agents, effort), *await _storm(server, agents, effort)]
+
+
+def room() -> int:
+    """Return for how many connections a process may open files, once it may as many as it can."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # those that are started inherit it
+    return most - _OTHER_FILES
 
 
 @contextlib.asynccontextmanager

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import random
-import resource
 import time
 from typing import Any
 
@@ -110,8 +109,6 @@ def _task(told: dict[str, Any], number: int) -> bytes:
 
 async def main(told: dict[str, Any]) -> None:
     """Make the crowd, then do what the benchmark says."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     async with connections(told["url"], told["connections"]) as posts:
         crowd = Crowd(told, posts)
         say("ready")
