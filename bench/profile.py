@@ -28,7 +28,11 @@ _PER_SECOND = 250
 _SHOWN = 60
 _ENTRIES = ("Runner.run (asyncio", "Thread.run (threading.py")
 """What lies above these is in every stack."""
-_WAITING = ("_worker (concurrent/futures/thread.py", "Condition.wait (threading.py")
+_WAITING = (
+    "Runner.run (asyncio",
+    "_worker (concurrent/futures/thread.py",
+    "Condition.wait (threading.py",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +57,7 @@ def fold(lines: Iterable[str]) -> Profile:
         stack, _, count = line.rpartition(" ")
         frames = stack.split(";")
         if frames[-1].startswith(_WAITING):
-            continue  # py-spy takes a thread that waits for a lock for a busy one
+            continue  # py-spy takes these for busy
         own[frames[-1]] += int(count)
         begins = max((i for i, name in enumerate(frames) if name.startswith(_ENTRIES)), default=-1)
         for name in set(frames[begins + 1 :]):

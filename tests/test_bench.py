@@ -152,20 +152,20 @@ class _Wire(Connections):
     """One connection whose answers the test gives."""
 
     def __init__(self) -> None:
-        super().__init__("http://nowhere")
+        super().__init__("http://nowhere", 3)
         self.asked: list[object] = []
-        self.free = 3
+        self.unused = 3
 
     @property
-    def idle(self) -> int:
-        return self.free
+    def free(self) -> int:
+        return self.unused
 
     def send(self, prepared: bytes, answered: object) -> None:
-        self.free -= 1
+        self.unused -= 1
         self.asked.append(answered)
 
     def answer(self, status: int, task_id: str = "") -> None:
-        self.free += 1
+        self.unused += 1
         answered = self.asked.pop(0)
         assert callable(answered)
         answered(Answer(status=status, body=orjson.dumps({"id": task_id})))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
+_RETRY_S = 0.05
 HEAD_END = b"\r\n\r\n"
 
 
@@ -53,7 +54,9 @@ def request(url: str, path: str, body: Mapping[str, object], **headers: str) -> 
 class _Connection(asyncio.Protocol):
     """One connection; at most one request is under way."""
 
-    def __init__(self, idle: Callable[["_Connection"], None], lost: Callable[[], None]) -> None:
+    def __init__(
+        self, idle: Callable[["_Connection"], None], lost: Callable[["_Connection"], None]
+    ) -> None:
         self._idle = idle
         self._lost = lost
         self._transport: asyncio.Transport | None = None
@@ -93,7 +96,7 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End, which is an answer too."""
-        self._lost()
+        self._lost(self)
         if self._answered is not None:
             self._answered(LOST)
 
@@ -109,24 +112,29 @@ def _whole_answer(received: bytes) -> Answer | None:
 
 
 class Connections:
-    """A few keep-alive connections to one server; a request waits for a free one."""
+    """A few keep-alive connections to one server; a request waits for a free one.
 
-    def __init__(self, url: str) -> None:
+    One that the server closed, as servers do with what was idle for a while, is opened again when
+    it is needed.
+    """
+
+    def __init__(self, url: str, count: int) -> None:
         address = urlsplit(url)
         self._host, self._port = address.hostname or "", address.port or 80
+        self._closed_ones = count
         self._idle: list[_Connection] = []
         self._waiting: deque[tuple[bytes, Answered]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._closed = False
 
     @property
-    def idle(self) -> int:
-        """How many connections have nothing to do."""
-        return len(self._idle)
+    def free(self) -> int:
+        """How many requests could be under way beside those that are."""
+        return len(self._idle) + self._closed_ones - len(self._waiting)
 
-    async def open(self, count: int) -> None:
-        """Open more connections."""
-        for _ in range(count):
+    async def open(self) -> None:
+        """Open all connections."""
+        while self._closed_ones:
+            self._closed_ones -= 1
             await self._open()
 
     def send(self, prepared: bytes, answered: Answered) -> None:
@@ -137,6 +145,7 @@ class Connections:
                 connection.ask(prepared, answered)
                 return
         self._waiting.append((prepared, answered))
+        self._open_another()
 
     async def post(self, prepared: bytes) -> bytes:
         """Send a prepared request and return the body of its answer.
@@ -159,10 +168,9 @@ class Connections:
 
     def close(self) -> None:
         """Close all connections; nobody may be posting."""
-        self._closed = True
         for task in self._tasks:
             task.cancel()
-        for connection in self._idle:
+        for connection in list(self._idle):
             connection.close()
 
     async def _open(self) -> None:
@@ -172,15 +180,9 @@ class Connections:
         )
         self._is_idle(connection)
 
-    def _is_idle(self, connection: _Connection) -> None:
-        if self._waiting:
-            connection.ask(*self._waiting.popleft())
-        else:
-            self._idle.append(connection)
-
-    def _was_lost(self) -> None:
-        """Open another: servers close what was idle for a while."""
-        if not self._closed:
+    def _open_another(self) -> None:
+        if self._waiting and self._closed_ones:
+            self._closed_ones -= 1
             task = asyncio.create_task(self._reopen())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -190,15 +192,27 @@ class Connections:
             try:
                 return await self._open()
             except OSError:
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(_RETRY_S)
+
+    def _is_idle(self, connection: _Connection) -> None:
+        if self._waiting:
+            connection.ask(*self._waiting.popleft())
+        else:
+            self._idle.append(connection)
+
+    def _was_lost(self, connection: _Connection) -> None:
+        self._closed_ones += 1
+        if connection in self._idle:
+            self._idle.remove(connection)
+        self._open_another()
 
 
 @contextlib.asynccontextmanager
 async def connections(url: str, count: int) -> AsyncIterator[Connections]:
     """Open connections until the block ends."""
-    opened = Connections(url)
+    opened = Connections(url, count)
     try:
-        await opened.open(count)
+        await opened.open()
         yield opened
     finally:
         opened.close()

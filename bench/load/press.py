@@ -8,6 +8,8 @@ import orjson
 from bench.load.http import LOST, Answer, Connections
 from bench.load.pace import until
 
+_RETRY_S = 0.1
+
 
 class Press:
     """Keeps ``backlog`` tasks open: posted, and not yet recorded as DONE."""
@@ -53,14 +55,16 @@ class Press:
         self._fill()
 
     def _fill(self) -> None:
-        while self._connections.idle and self.open < self._backlog:
+        while self._connections.free > 0 and self.open < self._backlog:
             self._under_way += 1
             self._connections.send(self._prepare(), self._answered)
 
     def _answered(self, answer: Answer) -> None:
         self._under_way -= 1
         if answer is LOST:
-            return  # nobody knows whether Nexus has it, and none was promised
+            # Nobody knows whether Nexus has it, and nothing was promised.
+            asyncio.get_running_loop().call_later(_RETRY_S, self._fill)
+            return
         if answer.status != 201:
             self.refusals.append(f"HTTP {answer.status}: {answer.body.decode()}")
             return
