@@ -101,8 +101,9 @@ class Agent:
 
     def beat(self) -> None:
         """Send a sign of life, as the SDK does every 30 seconds."""
-        self._numbers += 1
-        self._send(frames.call("heartbeat", {"ping": True}, self._numbers))
+        if self.ready.is_set():
+            self._numbers += 1
+            self._send(frames.call("heartbeat", {"ping": True}, self._numbers))
 
     # --- what the connection brings
 
@@ -177,7 +178,8 @@ class Agent:
 
     def _acknowledge(self) -> None:
         """Acknowledge all events of one moment in one frame, as the SDK does."""
-        if self._seqs and self._send(frames.call("event_ack", {"seqs": self._seqs})):
+        if self._seqs and self.ready.is_set():
+            self._send(frames.call("event_ack", {"seqs": self._seqs}))
             self._seqs = []
 
     def _handle(self, task: dict[str, Any]) -> None:
@@ -195,11 +197,9 @@ class Agent:
         )
         self._send(frame)
 
-    def _send(self, frame: bytes) -> bool:
-        if self._socket is None:
-            return False
-        self._socket.send(WSMsgType.TEXT, frame)
-        return True
+    def _send(self, frame: bytes) -> None:
+        if self._socket is not None:
+            self._socket.send(WSMsgType.TEXT, frame)
 
     # --- answers
 

@@ -44,6 +44,9 @@ async def ready(count: int) -> AsyncIterator[tuple[Nexus, Worker]]:
         await server.project(PROJECT, "assign")
         async with connections(server.url, CONNECTIONS) as load:
             tokens = await _tokens(server, load, count)
+        # Afresh, so that no memory which making them left free hides what connections take.
+        await server.server.stop()
+        await server.server.start()
         crowd = worker(
             "bench.workers.crowd",
             url=server.url,
