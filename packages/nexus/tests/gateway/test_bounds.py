@@ -15,6 +15,7 @@ from socketio_sides import TOKEN, Parlour, Talker, serving
 
 LOOPS = ("asyncio", "uvloop")
 SHOWS_TOKEN = {"token": TOKEN}
+SMALL = {"text": "x" * 1_000}
 WAITS_S = 0.6
 BIG = {"text": "x" * 60_000}
 
@@ -45,8 +46,8 @@ async def stop_reading(peer: RawPeer, host: Parlour) -> Talker:
 
 async def fill_socket(talker: Talker) -> None:
     """Send until the kernel takes no more, so that what comes next waits in the process."""
-    while held(talker) < 65_536:
-        await talker.outlet.send("fill", BIG)
+    while not held(talker):
+        await talker.outlet.send("fill", SMALL)
         await asyncio.sleep(0)
 
 

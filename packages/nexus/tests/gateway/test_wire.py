@@ -6,6 +6,7 @@ import orjson
 import pytest
 import pytest_asyncio
 
+from eventually import eventually
 from nexus.gateway.conversation import Patience
 from raw_peer import BINARY, CLOSE, PING, PONG, TEXT, frame, raw_connection, raw_peer
 from socketio_sides import SIDES, TOKEN, Parlour, serving
@@ -190,6 +191,21 @@ async def test_the_main_namespace_is_refused_as_any_other(ours: str) -> None:
     async with raw_peer(ours) as peer:
         peer.send("40")
         assert (await peer.until("44")).startswith(b'44{"message":')
+
+
+async def test_who_is_let_in_after_it_left_is_gone_at_once(ours: str, host: Parlour) -> None:
+    host.door.clear()
+    async with raw_peer(ours) as peer:
+        peer.send(f'40/agents,{{"token":"{TOKEN}"}}')
+        peer.send("41/agents,")
+        await peer.until_closed()
+    host.door.set()
+
+    async def has_come() -> bool:
+        return bool(host.visitors)
+
+    await eventually(has_come, what="the visitor is let in")
+    await host.visitors[0].is_gone.wait()
 
 
 async def test_whoever_asks_in_twice_is_hung_up_on(ours: str, host: Parlour) -> None:

@@ -101,10 +101,13 @@ class RawPeer:
         return said
 
     async def until_cut(self) -> None:
-        """Skip what comes until the connection ends, and say nothing."""
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                await self.receive()
+        """Talk on without a word of closing, until the other end takes nothing any more."""
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(DEADLINE_S):
+                while True:
+                    self.send("3")
+                    await self.writer.drain()
+                    await asyncio.sleep(0.01)
 
     async def call(self, number: int, name: str, data: Any) -> Any:
         """Send a call and return its acknowledgement."""

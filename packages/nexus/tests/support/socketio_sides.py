@@ -36,6 +36,9 @@ class Parlour:
 
     def __init__(self) -> None:
         self.visitors: list[Talker] = []
+        self.door = asyncio.Event()
+        """Nobody gets in before it is set."""
+        self.door.set()
 
     async def admit(self, outlet: Outlet, query: str, auth: Any) -> "Talker":
         """Let in whoever shows the token, in the connect packet or in the query."""
@@ -43,6 +46,7 @@ class Parlour:
         if shown != TOKEN and f"token={TOKEN}" not in query:
             error = {"code": "unauthorized", "message": "who are you?", "retryable": False}
             raise Refused({"message": "who are you?", "data": error})
+        await self.door.wait()
         visitor = Talker(outlet)
         self.visitors.append(visitor)
         return visitor
