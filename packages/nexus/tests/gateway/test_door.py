@@ -1,13 +1,21 @@
 """One port for all: Socket.IO, plain HTTP, and other WebSockets, each told from the others."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
 import pytest_asyncio
+import uvicorn
+from uvicorn.server import ServerState
 from websockets.asyncio.client import connect
 
-from raw_peer import RawPeer, raw_connection
+from eventually import eventually
+from nexus.gateway.door import FrontDoor
+from nexus.gateway.line import Exchange, Line
+from nexus.gateway.rounds import Rounds
+from raw_peer import RawPeer, frame, raw_connection
+from sink import Sink
 from socketio_sides import TOKEN, Parlour, serving
 
 PATH = "/socket.io/?EIO=4&transport=websocket"
@@ -42,6 +50,31 @@ async def test_a_connection_that_served_http_before_may_be_upgraded(peer: RawPee
     await peer.until("0")
     await peer.join({"token": TOKEN})
     assert await peer.call(1, "echo", "same socket") == "same socket"
+
+
+async def test_what_comes_before_the_line_has_taken_its_place_is_not_lost() -> None:
+    host, sink = Parlour(), Sink()
+    exchange = Exchange(host=host, rounds=Rounds(asyncio.get_running_loop()))
+
+    async def nothing(*_: object) -> None:
+        return
+
+    config = uvicorn.Config(nothing, log_config=None)
+    usher = FrontDoor(exchange, nothing).upgrade(config, ServerState(), {})
+    usher.connection_made(sink)
+    lines = ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+    assert isinstance(usher, asyncio.Protocol)
+    usher.data_received("\r\n".join([f"GET {PATH} HTTP/1.1", *lines, "", ""]).encode())
+    usher.data_received(frame(f'40/agents,{{"token":"{TOKEN}"}}'.encode()))
+    assert sink.protocols == []
+
+    async def has_come() -> bool:
+        return bool(host.visitors)
+
+    await eventually(has_come, what="the visitor is let in")
+    (line,) = sink.protocols
+    assert isinstance(line, Line)
+    line.connection_lost(None)
 
 
 @pytest.mark.parametrize(

@@ -7,25 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus.gateway.outgoing import Outgoing
-
-
-class Sink(asyncio.Transport):
-    """A transport whose peer takes bytes when the test says so."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-        self.held = 0
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.writes.append(bytes(data))
-        self.held += len(data)
-
-    def get_write_buffer_size(self) -> int:
-        return self.held
-
-    def is_closing(self) -> bool:
-        return False
+from sink import Sink
 
 
 @given(
