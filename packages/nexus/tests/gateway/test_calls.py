@@ -233,6 +233,12 @@ async def test_an_unknown_call_is_named(agent: SocketAgent) -> None:
     assert (error["code"], "make_coffee" in error["message"]) == ("unknown_event", True)
 
 
+async def test_of_a_long_unknown_name_only_the_beginning_is_repeated(agent: SocketAgent) -> None:
+    error = (await agent.call("ü" * 50_000))["error"]
+    assert error["code"] == "unknown_event"
+    assert len(error["message"]) < 200
+
+
 async def test_an_unknown_protocol_is_refused(agent: SocketAgent) -> None:
     error = (await agent.ready(protocol=2))["error"]
     assert error["code"] == "protocol_unsupported"

@@ -80,6 +80,13 @@ async def test_the_greeting_is_a_bare_object_with_all_its_fields(nexus: LiveNexu
         assert "payload" not in greeting
 
 
+async def test_who_comes_while_nexus_drains_is_told_to_come_back(nexus: LiveNexus) -> None:
+    token = await token_for(nexus.url, "a", AGENT_SECRET)
+    nexus.serving.nexus.delivery.draining = True
+    error = await refusal(nexus.url, auth={"token": token})
+    assert (error["code"], error["retryable"]) == ("server_draining", True)
+
+
 async def test_another_namespace_is_refused(nexus: LiveNexus) -> None:
     client = socketio.AsyncClient(reconnection=False)
     with pytest.raises(socketio.exceptions.ConnectionError):
