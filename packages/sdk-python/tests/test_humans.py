@@ -183,6 +183,27 @@ async def test_two_questions_get_two_answers_in_turn(
     assert nexus.of("task_update")[2].payload["result"] == ["1", "2"]
 
 
+async def test_a_task_stays_blocked_until_the_last_of_its_questions_is_answered(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    client = make_client()
+
+    @client.on_task_assigned
+    async def handle(payload: TaskAssignedPayload) -> list[str]:
+        asked = (client.ask_human(payload.task_id, text) for text in ("one?", "two?"))
+        return [answer.content for answer in await asyncio.gather(*asked)]
+
+    await client.connect()
+    await nexus.assign("t")
+    await nexus.until(lambda: len(nexus.of("post_message")) == 2)
+    await nexus.send("context_update", says("1", "100.000005"))
+    await nexus.until(lambda: len(nexus.of("task_update")) == 3)
+    await nexus.send("context_update", says("2", "100.000006"))
+    await nexus.until(lambda: len(nexus.of("task_update")) == 4)
+    moves = [call.payload["status"] for call in nexus.of("task_update")]
+    assert moves == ["BLOCKED_ON_HUMAN", "BLOCKED_ON_HUMAN", "BLOCKED_ON_HUMAN", "DONE"]
+
+
 async def test_nobody_answering_is_an_error_and_the_task_goes_on(
     nexus: ScriptedNexus, make_client: MakeClient, clock: HandClock
 ) -> None:

@@ -83,25 +83,37 @@ class Questions:
         self._open.setdefault(task_id, []).append(question)
         try:
             await self._desk.write(hold, TaskStatus.BLOCKED_ON_HUMAN)
-            return await self._answer(question, task_id, text, timeout)
+            answer = await self._answer(question, task_id, text, timeout)
+            if self._waits_for_others(question, task_id):
+                await self._go_on(question, hold)
+            question.used = True
+            return answer
         except LeaseLost:
             raise
         except asyncio.CancelledError:
             # Who asked gave up, perhaps with a timeout of its own, and cannot wait for this.
-            unblocking = asyncio.create_task(self._go_on(hold), name="oblivion-unblock")
+            unblocking = asyncio.create_task(self._go_on(question, hold), name="oblivion-unblock")
             self._unblocking.add(unblocking)
             unblocking.add_done_callback(self._unblocking.discard)
             raise
         except Exception:
-            await self._go_on(hold)
+            await self._go_on(question, hold)
             raise
         finally:
             self._close(task_id, question)
 
-    async def _go_on(self, hold: Hold) -> None:
-        """Unblock a task whose question nobody waits for any more."""
+    async def _go_on(self, question: "_Question", hold: Hold) -> None:
+        """Unblock a task whose question nobody waits for any more, unless another is open.
+
+        The answer to one of several had Nexus move the task on; it is blocked still.
+        """
+        others = self._waits_for_others(question, hold.task_id)
+        status = TaskStatus.BLOCKED_ON_HUMAN if others else TaskStatus.IN_PROGRESS
         with suppress(OblivionError):
-            await self._desk.write(hold, TaskStatus.IN_PROGRESS)
+            await self._desk.write(hold, status)
+
+    def _waits_for_others(self, question: "_Question", task_id: str) -> bool:
+        return any(q is not question and not q.answer.done() for q in self._open.get(task_id, []))
 
     async def _answer(
         self, question: "_Question", task_id: str, text: str, timeout: float | None
@@ -119,11 +131,9 @@ class Questions:
         _log.debug("question_posted", task_id=task_id)
         try:
             async with within(self._clock, timeout):
-                answer = await question.answer
+                return await question.answer
         except TimeoutError:
             raise HumanTimeout(f"nobody answered within {timeout:g} s: {text!r:.200}") from None
-        question.used = True
-        return answer
 
     def _close(self, task_id: str, question: "_Question") -> None:
         questions = self._open.get(task_id, [])
