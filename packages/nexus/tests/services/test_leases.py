@@ -169,6 +169,22 @@ def test_a_failed_attempt_is_tried_again_after_a_pause_and_ends_readably(
     assert (after.status, after.error) == (TaskStatus.FAILED, "ValueError: 2")
 
 
+def test_a_task_that_kills_every_agent_ends_readably_and_alone(world: ServiceWorld) -> None:
+    poison = world.task("Poison", max_attempts=2, priority=1)
+    other = world.task("Other")
+    for life in ("a", "b"):
+        world.connect(world.agent(life))
+        lease(world)
+        assert world.show(poison.id).claimed_by_agent_id is not None
+        world.time.advance(seconds=121)
+        world.run(attempts.expire)
+    ended = world.show(poison.id)
+    assert ended.status is TaskStatus.FAILED
+    assert ended.error == "the agent was lost: its lease ran out"
+    lease(world)
+    assert world.show(other.id).status is TaskStatus.CLAIMED
+
+
 def test_a_task_handed_back_uses_up_no_attempt(world: ServiceWorld) -> None:
     agent = world.agent("a")
     world.connect(agent)
