@@ -14,7 +14,6 @@ from kill_journal import Entry, Journal, What
 from kill_remains import read_stored
 from kill_server import MortalNexus, Zygote, mortal_nexus
 from live_nexus import AGENT_SECRET, Admin
-from socket_agent import token_for
 from wire_agent import Habits, WireAgent
 
 PLAIN = Habits(fails=0, gives_up=0, hands_back=0, speaks=0, acks_late=0, repeats_itself=0)
@@ -102,6 +101,12 @@ class Scene:
         assert len(list(self.journal.of(What.STARTED))) == 1
 
 
+async def _token(http: httpx2.AsyncClient, name: str) -> str:
+    wish = {"grant_type": "client_credentials", "client_id": name, "client_secret": AGENT_SECRET}
+    answer = await http.post("/auth/token", data=wish)
+    return str(answer.json()["access_token"])
+
+
 def _is_like(entry: Entry, what: What, facts: Mapping[str, object]) -> bool:
     return entry.what is what and all(getattr(entry, name) == v for name, v in facts.items())
 
@@ -118,7 +123,7 @@ async def open_scene(zygote: Zygote, folder: Path, *, agents: int = 1) -> AsyncI
             for name in names:
                 await admin.agent(name)
             headers = {"Authorization": admin.http.headers["Authorization"]}
-        tokens = {name: await token_for(nexus.url, name, AGENT_SECRET) for name in names}
+            tokens = {name: await _token(admin.http, name) for name in names}
         await nexus.kill()
         async with httpx2.AsyncClient(
             base_url=nexus.url, headers=headers, timeout=DEADLINE_S
