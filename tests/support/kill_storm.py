@@ -168,6 +168,8 @@ async def run_storm(plan: Plan, zygote: Zygote, folder: Path) -> History:
             if not await storm.kill():
                 break
         await storm.settle()
+    if plan.fault is None:
+        assert "Traceback" not in storm.nexus.log.read_text(), storm.nexus.log
     return History(
         entries=storm.journal.entries,
         stored=read_stored(storm.nexus.database),
