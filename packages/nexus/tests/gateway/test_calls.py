@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from live_nexus import AGENT_SECRET, LiveNexus, live_nexus
+from nexus.domain.limits import Limits
+from nexus.services import installation, retention
 from socket_agent import SocketAgent, socket_agent, token_for
 
 
@@ -152,6 +154,32 @@ async def test_a_history_that_went_back_is_announced_as_a_gap(agent: SocketAgent
     assert (await agent.until("gap"))["toSeq"] == ack["headSeq"]
     await agent.ready(epoch="another")
     await agent.until("gap", count=2)
+
+
+async def test_what_was_dropped_before_the_agent_came_is_announced_before_the_rest(
+    nexus: LiveNexus, agent: SocketAgent
+) -> None:
+    for number in range(3):
+        await nexus.admin.post("/observer/agents/b/wake", message=str(number))
+    store = nexus.serving.nexus.platform.store
+    await store.write(retention.prune, Limits(most_unheard=1))
+    async with socket_agent(nexus.url, await token_for(nexus.url, "b", AGENT_SECRET)) as late:
+        ack = await late.ready()
+        assert (await late.until("wake_up"))["message"] == "2"
+    assert [name for name, _ in late.events[:3]] == ["connected", "gap", "wake_up"]
+    (gap,) = late.named("gap")
+    assert gap["payload"] == {"epoch": ack["epoch"], "fromSeq": 1, "toSeq": 2}
+    assert set(ack) == {"acknowledged", "epoch", "headSeq", "resumed", "lost"}
+
+
+async def test_after_a_restored_backup_an_agent_that_was_further_is_told_so(
+    nexus: LiveNexus, agent: SocketAgent
+) -> None:
+    before = (await agent.ready())["epoch"]
+    await nexus.serving.nexus.platform.store.write(installation.begin_epoch)
+    ack = await agent.ready(epoch=before, lastSeq=7)
+    assert (ack["resumed"], ack["epoch"] == before) == (False, False)
+    assert (await agent.until("gap"))["epoch"] == ack["epoch"]
 
 
 async def test_a_gap_spares_the_events_that_are_still_to_come(

@@ -1,9 +1,6 @@
 """JSON values survive the database as they are."""
 
-from collections.abc import Iterator
-
-import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nexus.services import attempts, dispatch
@@ -20,23 +17,20 @@ json_values = st.recursive(
 )
 
 
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceWorld]:
-    world = ServiceWorld(tmp_path_factory.mktemp("json") / "nexus.db")
-    yield world
-    world.database.close()
-
-
 @given(result=json_values)
-@settings(max_examples=50, deadline=None)
-def test_every_result_comes_back_as_it_was(shared: ServiceWorld, result: object) -> None:
-    client_id = f"agent-{shared.time()}"
-    shared.time.advance(seconds=1)
-    agent = shared.agent(client_id)
-    shared.connect(agent)
-    task = shared.task()
-    shared.run(dispatch.lease_next, NODE, shared.limits.lease_ms)
-    holder = shared.show(task.id).claimed_by_agent_id
+@settings(
+    max_examples=50,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],  # one world for all values
+)
+def test_every_result_comes_back_as_it_was(world: ServiceWorld, result: object) -> None:
+    client_id = f"agent-{world.time()}"
+    world.time.advance(seconds=1)
+    agent = world.agent(client_id)
+    world.connect(agent)
+    task = world.task()
+    world.run(dispatch.lease_next, NODE, world.limits.lease_ms)
+    holder = world.show(task.id).claimed_by_agent_id
     assert holder is not None
-    shared.run(attempts.update, holder, done(task, result=result))
-    assert shared.show(task.id).result == result
+    world.run(attempts.update, holder, done(task, result=result))
+    assert world.show(task.id).result == result

@@ -220,6 +220,27 @@ async def test_whoever_follows_the_feed_misses_no_entry_that_was_committed_late(
     assert [row["type"] for row in seen] == ["slow", "quick"]
 
 
+async def test_a_command_that_finds_another_followed_just_now_has_its_topic_published(
+    postgres_url: str,
+) -> None:
+    published: list[str] = []
+    following, go_on = threading.Event(), threading.Event()
+
+    def follow(_: Tx) -> None:
+        following.set()
+        assert go_on.wait(10)
+
+    async with opened(postgres_url, published) as store:
+        store.follow("dispatch", follow)
+        first = asyncio.create_task(store.write(lambda tx: tx.wake("dispatch", "first")))
+        await asyncio.to_thread(following.wait, 10)
+        await store.write(lambda tx: tx.wake("dispatch", "second"))
+        assert sorted(published) == ["dispatch", "second"]
+        go_on.set()
+        await first
+        assert sorted(published) == ["dispatch", "first", "second"]
+
+
 async def test_more_commands_than_may_wait_are_refused(
     store: PostgresUnitOfWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
