@@ -1,6 +1,7 @@
 """Where an attempt at a task goes on and ends: by its agent, by its lease, by its deadline."""
 
 import random
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -241,11 +242,13 @@ def end_pauses(tx: Tx) -> int:
 
 def expire(tx: Tx, limit: int = 100) -> int:
     """End the attempts whose lease or deadline has passed; return how many."""
-    lost = tx.rows(_EXPIRED, now=tx.now, limit=limit)
-    for task in lost:
-        lose(tx, task, "the agent was lost: its lease ran out")
-    late = tx.rows(_LATE, now=tx.now, limit=limit)
-    for task in late:
-        fail(tx, task, f"the attempt took longer than {task['timeout_seconds']} s")
-        tell_cancelled(tx, task, CancelReason.DEADLINE)
-    return len(lost) + len(late)
+    lost = {task["id"]: task for task in tx.rows(_EXPIRED, now=tx.now, limit=limit)}
+    late = {task["id"]: task for task in tx.rows(_LATE, now=tx.now, limit=limit)}
+    # By agent, in which order all who tell several agents lock them.
+    for task in sorted((late | lost).values(), key=itemgetter("holder_agent_id")):
+        if task["id"] in lost:
+            lose(tx, task, "the agent was lost: its lease ran out")
+        else:
+            fail(tx, task, f"the attempt took longer than {task['timeout_seconds']} s")
+            tell_cancelled(tx, task, CancelReason.DEADLINE)
+    return len(late | lost)

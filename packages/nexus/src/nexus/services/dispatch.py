@@ -54,7 +54,10 @@ _ready = (
     .order_by(sessions.c.agent_id)
 )
 _CANDIDATES = Statement(_ready)
-_CANDIDATES_LOCKED = Statement(_ready.with_for_update(of=sessions, skip_locked=True))
+# With the agents, whose numbers of events go up: so who leases never waits for anybody.
+_CANDIDATES_LOCKED = Statement(
+    _ready.with_for_update(of=[sessions, agents], key_share=True, skip_locked=True)
+)
 
 _LOADS = Statement(
     sa.select(tasks.c.holder_agent_id, sa.func.count().label("load"))
