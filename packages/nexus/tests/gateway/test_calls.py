@@ -81,6 +81,22 @@ async def test_a_call_sent_again_is_answered_the_same_without_a_second_effect(
     assert [one["text"] for one in thread["messages"]] == ["only once"]
 
 
+async def test_a_message_sent_again_in_another_envelope_stands_once_in_the_thread(
+    nexus: LiveNexus, agent: SocketAgent
+) -> None:
+    await agent.ready()
+    task = await nexus.admin.task()
+    await agent.until("task_assigned")
+    message = {"taskId": task["id"], "text": "only once", "clientMessageId": "message-1"}
+    first = await agent.call("post_message", message, id_="call-1")
+    assert await agent.call("post_message", message, id_="call-2") == first
+    assert await agent.call("post_message", message) == first
+    other = {**message, "text": "other words under a careless id"}
+    assert await agent.call("post_message", other) != first
+    thread = await nexus.admin.get(f"/tasks/{task['id']}/slack-thread")
+    assert [one["text"] for one in thread["messages"]] == ["only once", other["text"]]
+
+
 async def test_events_come_in_order_and_again_until_they_are_acknowledged(
     nexus: LiveNexus, agent: SocketAgent
 ) -> None:

@@ -1,5 +1,6 @@
 """Where each call of an agent is translated into a command and its answer."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -112,7 +113,24 @@ def _task_update(tx: Tx, context: Context, wish: TaskUpdate) -> Answer:
 
 def _post_message(tx: Tx, context: Context, wish: PostMessage) -> Answer:
     sessions.require_ready(tx, context.ref)
-    return threads.post_as_agent(tx, context.ref.agent_id, wish).to_wire()
+    agent_id = context.ref.agent_id
+    return calls.once(
+        tx,
+        agent_id,
+        _message_key(wish),
+        lambda tx: threads.post_as_agent(tx, agent_id, wish).to_wire(),
+    )
+
+
+def _message_key(wish: PostMessage) -> str | None:
+    """Return what names the message where an author sends it again in a new envelope.
+
+    The words count in, so that an author who numbers carelessly loses none.
+    """
+    if wish.client_message_id is None:
+        return None
+    named = f"{wish.client_message_id}\n{wish.task_id}\n{wish.text}"
+    return f"message:{hashlib.sha256(named.encode()).hexdigest()}"
 
 
 def _tool_request(tx: Tx, context: Context, wish: ToolRequest) -> Answer:
