@@ -73,18 +73,15 @@ class Agent:
         self.lost.clear()
         self._entered = asyncio.get_running_loop().create_future()
         self._entered.add_done_callback(_taken_note_of)
-        address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
+        listener = _Listener(self)
         try:
-            async with asyncio.timeout(_CONNECTED_WITHIN_S):
-                await ws_connect(
-                    lambda: _Listener(self),
-                    address,
-                    websocket_handshake_timeout=None,
-                    read_buffer_init_size=1024,
-                )
+            await _opened(listener, url)
+            if self._socket is None:  # picows says nothing of a server that dies in the handshake
+                raise ConnectionError("Nexus hung up")
             async with asyncio.timeout(_READY_WITHIN_S):
                 await self._entered
         except BaseException:
+            listener.agent = None
             self.disconnect()
             self.lost.set()
             raise
@@ -254,24 +251,49 @@ class Agent:
         self._claim_next()
 
 
-def _taken_note_of(entered: asyncio.Future[None]) -> None:
+def _taken_note_of(entered: asyncio.Future[Any]) -> None:
     """Keep asyncio from complaining of a failure that came before anybody waited."""
     if not entered.cancelled():
         entered.exception()
 
 
 class _Listener(WSListener):
-    """Passes on what one connection brings."""
+    """Passes on what one connection brings, as long as its agent wants it."""
 
     def __init__(self, agent: Agent) -> None:
-        self._agent = agent
+        self.agent: Agent | None = agent
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        self._agent.opened(transport)
+        if self.agent is None:
+            transport.disconnect(False)
+        else:
+            self.agent.opened(transport)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.TEXT:
-            self._agent.received(frame.get_payload_as_bytes())
+        if self.agent is not None and frame.msg_type == WSMsgType.TEXT:
+            self.agent.received(frame.get_payload_as_bytes())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._agent.closed(transport)
+        if self.agent is not None:
+            self.agent.closed(transport)
+
+
+async def _opened(listener: _Listener, url: str) -> None:
+    """Open a WebSocket, or give up in time: one to a dying server ends neither way by itself.
+
+    Raises:
+        OSError: Nexus cannot be reached.
+        TimeoutError: it did not answer.
+    """
+    address = url.replace("http", "ws", 1) + "/socket.io/?EIO=4&transport=websocket"
+    opening = asyncio.ensure_future(
+        ws_connect(
+            lambda: listener, address, websocket_handshake_timeout=None, read_buffer_init_size=1024
+        )
+    )
+    opening.add_done_callback(_taken_note_of)
+    done, _ = await asyncio.wait({opening}, timeout=_CONNECTED_WITHIN_S)
+    if not done:
+        opening.cancel()
+        raise TimeoutError("no WebSocket was opened in time")
+    opening.result()
