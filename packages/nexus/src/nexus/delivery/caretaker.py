@@ -32,6 +32,7 @@ class Caretaker:
         store, limits = self._platform.store, self._platform.limits
         await store.write(watch.note, limits.lease_ms)
         await store.write(attempts.expire)
+        await store.write(sessions.seen, [one.ref for one in self._hub if one.take_note()])
         await store.write(sessions.close_silent, limits.offline_after_ms)
         await self._ping_silent(limits.heartbeat_interval_ms)
 

@@ -10,8 +10,9 @@ from nexus.delivery.hub import Hub
 from nexus.delivery.neighbours import Neighbours
 from nexus.delivery.outlet import Outlet
 from nexus.delivery.session import LiveSession, Opened
-from nexus.domain.errors import Unavailable
-from nexus.services import sessions
+from nexus.domain.errors import Forbidden, Unavailable
+from nexus.domain.principal import Principal
+from nexus.services import identity, sessions
 from nexus.services.installation import epoch_of
 from nexus.services.platform import Platform
 from nexus.services.sessions import SessionRef
@@ -42,17 +43,23 @@ class Delivery:
             if self._platform.is_shared:
                 group.create_task(self._neighbours.run())
 
-    async def open(self, agent_id: str, outlet: Outlet) -> LiveSession:
-        """Make a session for a connection that was let in."""
+    async def open(self, claimed: Principal, outlet: Outlet) -> LiveSession:
+        """Make a session for a connection of whom its token names.
+
+        Raises:
+            Unauthenticated: an agent that may not come in now.
+            Forbidden: the caller is not an agent.
+            Unavailable: the store does not answer.
+        """
         store = self._platform.store
-        ref, epoch = await store.write(_open, agent_id, self._platform.node_id)
+        ref, epoch = await store.write(_open, claimed, self._platform.node_id)
         opened = Opened(ref=ref, epoch=epoch, outlet=outlet, errands=self._errands)
         session = LiveSession(self._platform, opened, self._close)
         older = self._hub.add(session)
         if older is not None:  # or newer: who of them came last, the store knows
             older.look()
             session.look()
-        self._dispatcher.forget(agent_id)
+        self._dispatcher.forget(ref.agent_id)
         return session
 
     async def _close(self, session: LiveSession) -> None:
@@ -84,5 +91,9 @@ class Delivery:
                 await asyncio.gather(*(session.outlet.flush() for session in self._hub))
 
 
-def _open(tx: Tx, agent_id: str, node_id: str) -> tuple[SessionRef, str]:
+def _open(tx: Tx, claimed: Principal, node_id: str) -> tuple[SessionRef, str]:
+    """Judge the caller by what is stored now; its token may be older than that."""
+    agent_id = identity.principal(tx, claimed.client_id).agent_id
+    if agent_id is None:
+        raise Forbidden("only agents connect here; use an agent's credentials")
     return sessions.open_session(tx, agent_id, node_id), epoch_of(tx)

@@ -50,6 +50,7 @@ class LiveSession:
         self._errands = opened.errands
         self._farewell = farewell
         self._is_ready = False
+        self._is_unnoted = False
         self._is_over = False
         self._acks = False
         self._sent = 0
@@ -73,6 +74,15 @@ class LiveSession:
     def heard(self) -> None:
         """Note that the agent spoke just now."""
         self.last_heard = self._platform.clock()
+
+    def still_there(self) -> None:
+        """Note a sign of life that asks for nothing else; the store is told of many at once."""
+        self._is_unnoted = True
+
+    def take_note(self) -> bool:
+        """Return whether there is a sign of life that the store does not know; it will now."""
+        unnoted, self._is_unnoted = self._is_unnoted, False
+        return unnoted
 
     def begin(self, *, acks: bool) -> None:
         """Start sending; ``acks`` says whether the agent acknowledges what it was sent."""

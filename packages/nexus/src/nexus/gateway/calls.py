@@ -80,8 +80,13 @@ def _agent_ready(tx: Tx, context: Context, wish: AgentReady) -> Answer:
 
 def _heartbeat(tx: Tx, context: Context, wish: HeartbeatCall) -> Answer:
     handover.heartbeat(tx, context.ref, wish.active, context.limits)
-    now = views.moment(tx.now)
-    return wrap(EventType.HEARTBEAT, HeartbeatPayload(pong=True, server_time=now), now)
+    return pong(tx.now)
+
+
+def pong(now: int) -> Answer:
+    """Return the answer to a heartbeat; ``now`` in epoch milliseconds."""
+    moment = views.moment(now)
+    return wrap(EventType.HEARTBEAT, HeartbeatPayload(pong=True, server_time=moment), moment)
 
 
 def _status_update(tx: Tx, context: Context, wish: StatusUpdate) -> Answer:

@@ -9,7 +9,7 @@ from nexus import failpoints
 from nexus.delivery import LiveSession, patiently
 from nexus.domain.errors import Invalid, NexusError
 from nexus.domain.json_values import MAX_DEPTH, is_too_deep, refuse_nul
-from nexus.gateway.calls import CALLS, OWED, Answer, Call, Context, carry_out
+from nexus.gateway.calls import CALLS, OWED, Answer, Call, Context, carry_out, pong
 from nexus.services.platform import Platform
 from oblivion.protocol import (
     PROTOCOL_VERSION,
@@ -20,6 +20,7 @@ from oblivion.protocol import (
     EventAck,
     EventType,
     GapPayload,
+    HeartbeatCall,
     WireModel,
 )
 
@@ -63,6 +64,9 @@ class Connection:
                 ErrorCode.PROTOCOL_UNSUPPORTED,
                 f"this Nexus speaks protocol {PROTOCOL_VERSION}, not {payload.protocol}",
             )
+        if isinstance(payload, HeartbeatCall) and payload.active == [] and self.session.is_ready:
+            self.session.still_there()  # it holds nothing that a write could renew
+            return pong(self._platform.clock())
         context = Context(ref=self.session.ref, call_id=envelope.id, limits=self._platform.limits)
 
         async def write() -> Answer:

@@ -6,29 +6,22 @@ from urllib.parse import parse_qs
 
 from nexus.domain.errors import Forbidden, NexusError, Unauthenticated
 from nexus.domain.principal import Principal
-from nexus.services import identity
 from nexus.services.platform import Platform
 from oblivion.protocol import CallError
 
 
-async def admit(platform: Platform, query: str, auth: object) -> Principal:
-    """Return the agent behind a connection.
+def shown(platform: Platform, query: str, auth: object) -> Principal:
+    """Return whom a connection shows a token of, as it was when the token was made.
 
     The token comes in the connect packet's ``auth``, or in the query for older clients.
 
     Raises:
-        Unauthenticated: no token, a wrong or an expired one, or an agent that may not come in.
-        Forbidden: the caller is not an agent.
-        Unavailable: the store does not answer.
+        Unauthenticated: no token, a wrong or an expired one.
     """
     token = _token(query, auth)
     if token is None:
         raise Unauthenticated('no token; connect with auth {"token": ...} from POST /auth/token')
-    claimed = platform.tokens.read(token, platform.clock())
-    caller = await platform.store.read(identity.principal, claimed.client_id)
-    if caller.agent_id is None:
-        raise Forbidden("only agents connect here; use an agent's credentials")
-    return caller
+    return platform.tokens.read(token, platform.clock())
 
 
 def _token(query: str, auth: object) -> str | None:

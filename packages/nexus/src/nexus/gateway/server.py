@@ -8,7 +8,7 @@ from nexus.delivery import Delivery, LiveSession, Outlet, OutletClosed
 from nexus.domain.errors import NexusError
 from nexus.gateway.connection import Connection
 from nexus.gateway.door import ASGIApp, FrontDoor
-from nexus.gateway.handshake import admit, refusal
+from nexus.gateway.handshake import refusal, shown
 from nexus.gateway.line import Exchange
 from nexus.gateway.rounds import Rounds
 from nexus.gateway.seams import Refused
@@ -41,8 +41,8 @@ class Reception:
         try:
             if self._delivery.draining:
                 raise _refused(_draining())
-            caller = await admit(self._platform, query, auth)
-            session = await self._delivery.open(caller.agent_id or "", outlet)
+            claimed = shown(self._platform, query, auth)
+            session = await self._delivery.open(claimed, outlet)
         except NexusError as error:
             raise _refused(refusal(error)) from error
         except Refused:

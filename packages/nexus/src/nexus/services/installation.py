@@ -1,12 +1,16 @@
 """Where an installation begins: its epoch, its first tenant, its first admin."""
 
+import sqlalchemy as sa
+
 from nexus.domain.principal import Role
 from nexus.services import leases, sessions, watch
 from nexus.store.ids import new_id
 from nexus.store.schema import clients, meta, tenants
+from nexus.store.statement import Statement
 from nexus.store.tx import Tx
 
 DEFAULT_TENANT = "default"
+_META = Statement(sa.select(meta.c.value).where(meta.c.key == sa.bindparam("key")))
 
 
 def bootstrap(tx: Tx) -> str:
@@ -94,5 +98,5 @@ def epoch_of(tx: Tx) -> str:
 
 
 def _meta(tx: Tx, key: str) -> str | None:
-    row = tx.one(meta.select().where(meta.c.key == key))
-    return None if row is None else str(row["value"])
+    value: str | None = tx.scalar(_META, key=key)
+    return value

@@ -207,6 +207,8 @@ def _prolong(tx: Tx, held: sa.ColumnElement[bool], lease_ms: int) -> int:
 
 def kept(tx: Tx, agent_id: str, task_ids: Sequence[str]) -> set[tuple[str, int]]:
     """Return which attempts at these tasks the agent holds, or has itself brought to an end."""
+    if not task_ids:
+        return set()
     statuses = HELD_STATUSES | {TaskStatus.DONE, TaskStatus.FAILED}
     rows = tx.rows(
         sa.select(tasks.c.id, tasks.c.attempt).where(

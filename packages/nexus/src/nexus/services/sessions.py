@@ -1,5 +1,6 @@
 """Where the sessions of agents live: opened, announced, kept alive, closed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -18,15 +19,13 @@ _LOCKED = Statement(
     _OF_AGENT.where(sessions.c.agent_id == sa.bindparam("agent_id")).with_for_update(of=sessions)
 )
 _AGENT = Statement(agents.select().where(agents.c.id == sa.bindparam("agent_id")))
-_CLOSE = Statement(
-    sessions.update()
-    .where(
-        sessions.c.agent_id == sa.bindparam("of_agent"),
-        sessions.c.id == sa.bindparam("session"),
-        sessions.c.closed_at.is_(None),
-    )
-    .values(closed_at=sa.bindparam("now"), ready=False)
+_update_open = sessions.update().where(
+    sessions.c.agent_id == sa.bindparam("of_agent"),
+    sessions.c.id == sa.bindparam("session"),
+    sessions.c.closed_at.is_(None),
 )
+_CLOSE = Statement(_update_open.values(closed_at=sa.bindparam("now"), ready=False))
+_SEEN = Statement(_update_open.values(last_seen_at=sa.bindparam("now")))
 
 _MARK_IDLE = Statement(
     sessions.update()
@@ -148,6 +147,12 @@ def touch(tx: Tx, ref: SessionRef) -> Row:
     row = require_ready(tx, ref)
     tx.update(sessions, {"last_seen_at": tx.now}, agent_id=ref.agent_id)
     return row
+
+
+def seen(tx: Tx, refs: Sequence[SessionRef]) -> None:
+    """Note signs of life that asked for nothing else; what has ended stays so."""
+    for ref in refs:
+        tx.change(_SEEN, of_agent=ref.agent_id, session=ref.session_id, now=tx.now)
 
 
 def set_status(tx: Tx, ref: SessionRef, status: AgentStatus, message: str | None) -> None:

@@ -85,6 +85,15 @@ class SessionRules(Machine):
             lambda: model_sessions.heartbeat(self.model, ref.agent_id, ref.session_id, pairs),
         )
 
+    @rule(name=AGENTS, age=AGES)
+    def breathe(self, name: str, age: int) -> None:
+        ref = self.ref(name, age)
+        self.step(
+            lambda: model_sessions.seen(self.model, ref.agent_id, ref.session_id),
+            sessions.seen,
+            [ref],
+        )
+
     @precondition(lambda self: self.order)
     @rule(name=AGENTS, status=st.sampled_from(AgentStatus), number=st.none() | TASKS)
     def say_status(self, name: str, status: AgentStatus, number: int | None) -> None:

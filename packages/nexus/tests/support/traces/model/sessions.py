@@ -65,6 +65,13 @@ def heartbeat(
     renew(model, agent, active)
 
 
+def seen(model: Model, agent: str, session_id: str) -> None:
+    """Note a sign of life that asks for nothing else."""
+    session = model.agents[agent].session
+    if session is not None and session.id == session_id and session.open:
+        session.last_seen = model.now
+
+
 def close(model: Model, agent: str, session_id: str) -> bool:
     """End a session, unless it has ended or a newer one took its place."""
     session = model.agents[agent].session
