@@ -13,7 +13,14 @@ _TASKS = Statement(schema.tasks.select().order_by(schema.tasks.c.id))
 _EVENTS = Statement(
     schema.agent_events.select().order_by(schema.agent_events.c.agent_id, schema.agent_events.c.seq)
 )
-_HEADS = Statement(sa.select(schema.agents.c.id, schema.agents.c.event_seq))
+_HEADS = Statement(
+    sa.select(
+        schema.agents.c.id,
+        schema.agents.c.event_seq,
+        schema.agents.c.gap_from,
+        schema.agents.c.gap_to,
+    )
+)
 _SESSIONS = Statement(schema.sessions.select())
 _ACTIVITY = Statement(
     schema.activity.select()
@@ -32,11 +39,15 @@ _SIZES = Statement(
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
-    """The tables after a step; ``activity`` is what it added, up to ``newest_activity``."""
+    """The tables after a step; ``activity`` is what it added, up to ``newest_activity``.
+
+    ``gaps`` are the events that agents will be told they never get.
+    """
 
     tasks: Mapping[str, Row]
     events: Mapping[str, list[Row]]
     heads: Mapping[str, int]
+    gaps: Mapping[str, range]
     sessions: Mapping[str, Row]
     sizes: Row
     activity: list[Row]
@@ -52,7 +63,8 @@ class Snapshot:
 
 def take(tx: Tx, newest_activity: int) -> Snapshot:
     """Read everything; of the feed only what came after ``newest_activity``."""
-    heads = {row["id"]: row["event_seq"] for row in tx.rows(_HEADS)}
+    agents = tx.rows(_HEADS)
+    heads = {row["id"]: row["event_seq"] for row in agents}
     events: dict[str, list[Row]] = {agent_id: [] for agent_id in heads}
     for row in tx.rows(_EVENTS):
         events[row["agent_id"]].append(row)
@@ -61,6 +73,7 @@ def take(tx: Tx, newest_activity: int) -> Snapshot:
         tasks={row["id"]: row for row in tx.rows(_TASKS)},
         events=events,
         heads=heads,
+        gaps={row["id"]: range(row["gap_from"] or 0, (row["gap_to"] or -1) + 1) for row in agents},
         sessions={row["agent_id"]: row for row in tx.rows(_SESSIONS)},
         sizes=tx.rows(_SIZES)[0],
         activity=fresh,

@@ -33,19 +33,25 @@ class NexusRules(Machine):
 
         self.step(lambda: model_sessions.close_silent(self.model), closed)
 
-    @rule(what=st.sampled_from(["restart", "prune", "absence", "week", "watch"]))
+    @rule(what=st.sampled_from(["restart", "prune", "absence", "month", "week", "watch"]))
     def now_and_then(self, what: str) -> None:
         acts: dict[str, Callable[[], None]] = {
             "restart": self._restart,
             "prune": self._prune,
             "absence": self._let_a_week_pass,
+            "month": self._let_a_month_pass,
             "week": self._hear_everything,
             "watch": self._watch,
         }
         acts[what]()
 
     def _prune(self) -> None:
-        self.step(lambda: model_events.prune(self.model), retention.prune)
+        def forgotten() -> None:
+            for agent_id in model_events.drop_unheard(self.model):
+                model_sessions.disconnect(self.model, agent_id)
+            model_events.prune(self.model)
+
+        self.step(forgotten, retention.prune)
 
     def _watch(self) -> None:
         lease_ms = self.world.limits.lease_ms
@@ -61,6 +67,11 @@ class NexusRules(Machine):
     def _let_a_week_pass(self) -> None:
         """What was heard goes, what was not stays."""
         self.world.time.advance(seconds=8 * 24 * 3600)
+        self._prune()
+
+    def _let_a_month_pass(self) -> None:
+        """What was not heard by now goes, too, and its agents begin anew."""
+        self.world.time.advance(seconds=31 * 24 * 3600)
         self._prune()
 
     def _hear_everything(self) -> None:

@@ -10,26 +10,39 @@ DAY_MS = 24 * 3600 * 1000
 
 def tell(model: Model, agent: str, type_: EventType, task: ModelTask | None = None) -> None:
     """Add an event without an attempt to those of an agent."""
-    event = ModelEvent(type=type_, task=None if task is None else task.id)
+    event = ModelEvent(type=type_, task=None if task is None else task.id, created_at=model.now)
     model.agents[agent].events.append(event)
 
 
 def tell_of_attempt(model: Model, agent: str, type_: EventType, task: ModelTask) -> None:
     """Tell an agent what became of its attempt at a task."""
-    event = ModelEvent(type=type_, task=task.id, attempt=task.attempt)
+    event = ModelEvent(type=type_, task=task.id, created_at=model.now, attempt=task.attempt)
     model.agents[agent].events.append(event)
 
 
 def pending(model: Model, agent: str, after: int = 0) -> list[int]:
     """Return the numbers of what the agent has not acknowledged, in order."""
     numbered = enumerate(model.agents[agent].events, start=1)
-    return [seq for seq, event in numbered if event.acked_at is None and seq > after]
+    return [seq for seq, event in numbered if event.unheard and seq > after]
 
 
 def acknowledge(model: Model, agent: str, seqs: Iterable[int]) -> None:
     """Mark what the agent was told; what it was not, or has marked before, stays as it is."""
     for seq in set(seqs) & set(pending(model, agent)):
         model.agents[agent].events[seq - 1].acked_at = model.now
+
+
+def drop_unheard(model: Model) -> list[str]:
+    """Drop what waited a month for its agent, and all before it; return whose that was."""
+    dropped = []
+    for agent in model.agents.values():
+        waiting = [event for event in agent.events if event.unheard]
+        stale = [event.created_at < model.now - 30 * DAY_MS for event in waiting]
+        if any(stale):
+            dropped.append(agent.id)
+            for event in waiting[: len(stale) - stale[::-1].index(True)]:
+                event.pruned = True
+    return dropped
 
 
 def prune(model: Model) -> None:

@@ -53,9 +53,14 @@ class ModelEvent:
 
     type: EventType
     task: str | None
+    created_at: int
     attempt: int | None = None
     acked_at: int | None = None
     pruned: bool = False
+
+    @property
+    def unheard(self) -> bool:
+        return self.acked_at is None and not self.pruned
 
 
 @dataclass(kw_only=True)
@@ -100,7 +105,7 @@ class ModelAgent:
         return {
             (event.task, event.attempt)
             for event in self.events
-            if event.type is EventType.TASK_ASSIGNED and event.acked_at is None
+            if event.type is EventType.TASK_ASSIGNED and event.unheard
         }
 
 
