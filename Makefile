@@ -25,8 +25,10 @@ export UV_PYTHON ?= $(shell $(FIND_PYTHON))
 endif
 export UV_PYTHON_DOWNLOADS := never
 # Trust what the machine trusts, where it keeps a certificate store (a company's proxy, for one).
-ifneq ($(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem),)
+TRUSTED := $(firstword $(wildcard /etc/ssl/certs/ca-certificates.crt /etc/pki/tls/certs/ca-bundle.crt /etc/ssl/cert.pem))
+ifneq ($(TRUSTED),)
 export UV_SYSTEM_CERTS ?= 1
+export NODE_EXTRA_CA_CERTS ?= $(TRUSTED)
 endif
 # Material announces its successor in every build; we know.
 export NO_MKDOCS_2_WARNING := 1
