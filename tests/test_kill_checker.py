@@ -19,7 +19,7 @@ SUDDEN = Plan(seed=12, kills=12, points=(None,), patience_s=5)
 """Deaths at any moment."""
 QUICK = Plan(seed=12, kills=12, points=(None,), latest=12, patience_s=5)
 """Deaths that follow soon upon whatever was answered."""
-UNCOMMITTED = Plan(seed=13, kills=12, points=("commit.before",), patience_s=5)
+UNCOMMITTED = Plan(seed=13, kills=40, points=("commit.before",), patience_s=5)
 """Deaths after the work and before its commit."""
 UNHEARD = Plan(
     seed=14, kills=12, points=("answer", "emit.after", "commit.after", None), patience_s=5

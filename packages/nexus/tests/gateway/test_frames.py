@@ -5,7 +5,7 @@ import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from websockets.client import ClientProtocol
 from websockets.frames import Frame
@@ -99,6 +99,7 @@ def bad_conversations(draw: st.DrawFn) -> bytes:
     return data
 
 
+@example(bytes.fromhex("018000000000888000000000"))
 @given(bad_conversations())
 def test_what_websockets_refuses_is_refused_and_what_it_reads_is_read(data: bytes) -> None:
     """Except binary, which only we refuse, and texts, which only it decodes right here."""

@@ -140,6 +140,8 @@ class FrameReader:
         opcode = first & 0x0F
         if opcode == Opcode.CLOSE:
             _check_close(payload)
+            if self._fragments is not None:
+                raise FrameError(CloseCode.PROTOCOL_ERROR, "a message was left unfinished")
         if opcode in _CONTROLS:
             return Message(opcode, payload)
         if opcode == Opcode.BINARY:
