@@ -100,7 +100,16 @@ class Agent:
         """Send a sign of life, as the SDK does every 30 seconds."""
         if self.ready.is_set():
             self._numbers += 1
-            self._send(frames.call("heartbeat", {"ping": True}, self._numbers))
+            beat = {"ping": True, "active": self._active()}
+            self._send(frames.call("heartbeat", beat, self._numbers))
+
+    def _active(self) -> list[dict[str, Any]]:
+        """Return the attempts whose outcome Nexus has not confirmed."""
+        return [
+            {"taskId": call.task_id, "attempt": call.attempt}
+            for call in self._calls.values()
+            if call.attempt is not None
+        ]
 
     # --- what the connection brings
 
@@ -150,11 +159,7 @@ class Agent:
             "protocol": 1,
             "acks": True,
             "maxConcurrency": self._concurrency,
-            "active": [
-                {"taskId": call.task_id, "attempt": call.attempt}
-                for call in self._calls.values()
-                if call.attempt is not None
-            ],
+            "active": self._active(),
             "lastSeq": self.last_seq,
         }
         if self._epoch is not None:

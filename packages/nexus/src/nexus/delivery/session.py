@@ -84,11 +84,19 @@ class LiveSession:
         unnoted, self._is_unnoted = self._is_unnoted, False
         return unnoted
 
-    def begin(self, *, acks: bool) -> None:
-        """Start sending; ``acks`` says whether the agent acknowledges what it was sent."""
+    def begin(self, *, acks: bool, head: int, first: int | None) -> None:
+        """Start sending; ``acks`` says whether the agent acknowledges what it was sent.
+
+        ``head`` is the number of its newest event, ``first`` of the oldest that it must be sent,
+        None where it has them all.
+        """
+        if not self._is_ready:  # else it only says anew what it can do
+            self._sent = head if first is None else first - 1
+            self._is_behind = first is not None
         self._acks = acks
         self._is_ready = True
-        self._wake()
+        if self._is_behind or self._has_more:
+            self._wake()
 
     def acknowledged(self, seqs: Sequence[int]) -> None:
         """Make room in the window."""

@@ -42,7 +42,9 @@ from oblivion.protocol import (
 
 Answer = dict[str, Any]
 OWED = "owed"
-"""Where the answer to ``agent_ready`` carries the gap to be told first; it does not go out."""
+FIRST = "first"
+"""Where the answer to ``agent_ready`` carries the gap to be told first, and the number of the first
+event to be sent, if there is one; neither goes out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,8 @@ def carry_out(tx: Tx, call: Call, context: Context, payload: WireModel) -> Answe
 def _agent_ready(tx: Tx, context: Context, wish: AgentReady) -> Answer:
     ack: AgentReadyAck = handover.agent_ready(tx, context.ref, wish, context.limits)
     gap = gaps.owed(tx, context.ref.agent_id, wish, ack)
-    return {**ack.to_wire(), OWED: gap}
+    first = events.first_pending(tx, context.ref.agent_id)
+    return {**ack.to_wire(), OWED: gap, FIRST: first}
 
 
 def _heartbeat(tx: Tx, context: Context, wish: HeartbeatCall) -> Answer:

@@ -9,7 +9,7 @@ from nexus import failpoints
 from nexus.delivery import LiveSession, patiently
 from nexus.domain.errors import Invalid, NexusError
 from nexus.domain.json_values import MAX_DEPTH, is_too_deep, refuse_nul
-from nexus.gateway.calls import CALLS, OWED, Answer, Call, Context, carry_out, pong
+from nexus.gateway.calls import CALLS, FIRST, OWED, Answer, Call, Context, carry_out, pong
 from nexus.services.platform import Platform
 from oblivion.protocol import (
     PROTOCOL_VERSION,
@@ -85,9 +85,10 @@ class Connection:
 
     async def _begin(self, ready: AgentReady, answer: Answer) -> None:
         gap: GapPayload | None = answer.pop(OWED)
+        first: int | None = answer.pop(FIRST)
         if gap is not None:
             await self.session.hint(EventType.GAP, gap)
-        self.session.begin(acks=ready.acks)
+        self.session.begin(acks=ready.acks, head=answer["headSeq"], first=first)
 
 
 def _parse(model: type[WireModel], data: Any) -> Any:

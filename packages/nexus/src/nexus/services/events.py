@@ -36,6 +36,7 @@ _PENDING = Statement(
     .order_by(agent_events.c.seq)
     .limit(sa.bindparam("limit"))
 )
+_FIRST_PENDING = Statement(sa.select(sa.func.min(agent_events.c.seq)).where(_is_pending))
 _ACKNOWLEDGE = Statement(
     agent_events.update()
     .where(_is_pending, agent_events.c.seq == sa.bindparam("seq"))
@@ -103,11 +104,7 @@ def head(tx: Tx, agent_id: str) -> int:
 
 def first_pending(tx: Tx, agent_id: str) -> int | None:
     """Return the number of the agent's oldest unacknowledged event."""
-    first: int | None = tx.scalar(
-        sa.select(sa.func.min(agent_events.c.seq)).where(
-            agent_events.c.agent_id == agent_id, agent_events.c.acked_at.is_(None)
-        )
-    )
+    first: int | None = tx.scalar(_FIRST_PENDING, agent_id=agent_id)
     return first
 
 

@@ -25,7 +25,7 @@ def agent_ready(tx: Tx, ref: SessionRef, ready: AgentReady, limits: Limits) -> A
     if _is_new_process(before, ready):
         _end_orphans(tx, ref.agent_id, active)
     leases.renew(tx, ref.agent_id, ready.active, limits.lease_ms)
-    tx.wake(leases.DISPATCH, events.topic(ref.agent_id))
+    tx.wake(leases.DISPATCH)
     epoch = epoch_of(tx)
     still = leases.kept(tx, ref.agent_id, [task_id for task_id, _ in active])
     return AgentReadyAck(

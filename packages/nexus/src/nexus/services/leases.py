@@ -61,6 +61,15 @@ _RENEW = Statement(
     )
     .values(lease_expires_at=sa.bindparam("until"))
 )
+_RENEW_SINCE = Statement(
+    tasks.update()
+    .where(
+        tasks.c.holder_agent_id == sa.bindparam("agent_id"),
+        tasks.c.claimed_at >= sa.bindparam("since"),
+        is_held,
+    )
+    .values(lease_expires_at=sa.bindparam("until"))
+)
 _VISIBLE = Statement(
     views.select_tasks()
     .join(group_members, group_members.c.group_id == tasks.c.group_id)
@@ -189,7 +198,7 @@ def renew_since(tx: Tx, agent_id: str, since: int, lease_ms: int) -> int:
 
     Those of an earlier connection may belong to a process that is gone.
     """
-    return _prolong(tx, held_by(agent_id) & (tasks.c.claimed_at >= since), lease_ms)
+    return tx.change(_RENEW_SINCE, agent_id=agent_id, since=since, until=tx.now + lease_ms)
 
 
 def renew_all(tx: Tx, lease_ms: int) -> int:
@@ -198,11 +207,7 @@ def renew_all(tx: Tx, lease_ms: int) -> int:
     is_timed = is_held & tasks.c.deadline_at.is_not(None) & tasks.c.timeout_seconds.is_not(None)
     later = now + sa.cast(tasks.c.timeout_seconds, sa.BigInteger) * 1000
     tx.change(tasks.update().where(is_timed).values(deadline_at=later))
-    return _prolong(tx, is_held, lease_ms)
-
-
-def _prolong(tx: Tx, held: sa.ColumnElement[bool], lease_ms: int) -> int:
-    return tx.change(tasks.update().where(held).values(lease_expires_at=tx.now + lease_ms))
+    return tx.change(tasks.update().where(is_held).values(lease_expires_at=tx.now + lease_ms))
 
 
 def kept(tx: Tx, agent_id: str, task_ids: Sequence[str]) -> set[tuple[str, int]]:

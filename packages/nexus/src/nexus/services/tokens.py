@@ -74,7 +74,7 @@ class Tokens:
 
     def _verified(self, token: str) -> tuple[Principal, int]:
         try:
-            claims = jwt.decode(
+            whole = jwt.decode_complete(
                 token,
                 self.key,
                 algorithms=[ALGORITHM],
@@ -86,7 +86,8 @@ class Tokens:
                     "verify_iat": False,
                 },
             )
-            if jwt.get_unverified_header(token).get("typ") != _TYPE:
+            claims = whole["payload"]
+            if whole["header"].get("typ") != _TYPE:
                 raise Unauthenticated("this is not an access token")
             principal = Principal(
                 tenant_id=claims["tenant"],
