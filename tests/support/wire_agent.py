@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -82,7 +82,7 @@ class WireAgent:
         self._calls: dict[str, Call] = {}
         self._asked: dict[int, Callable[[Payload], None]] = {}
         self._link: WireLink | None = None
-        self._work: set[asyncio.Task[None]] = set()
+        self._work: set[asyncio.Task[Any]] = set()
         self.memory = Memory(instance=f"{name}-1")
 
     @property
@@ -260,11 +260,8 @@ class WireAgent:
             end = {"status": "DONE", "result": {"by": self.name, "attempt": attempt}}
         await self.call("task_update", {**move, **end})
 
-    def _do(self, work: Awaitable[Any]) -> None:
-        async def run() -> None:
-            await work
-
-        task = asyncio.create_task(run())
+    def _do(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)  # itself, or it would never begin where it is cancelled
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
