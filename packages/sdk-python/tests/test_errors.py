@@ -100,6 +100,11 @@ def test_a_token_answer_with_a_code_of_its_own_is_preferred_to_words() -> None:
     assert type(refused_token(401, body)) is errors.AgentRejected
 
 
+def test_the_reason_of_a_rejection_does_not_make_it_look_pending() -> None:
+    body = {"error": "invalid_client", "error_description": "rejected: pending a review"}
+    assert type(refused_token(401, body)) is errors.AgentRejected
+
+
 @pytest.mark.parametrize("body", [None, "<html>", [], {"error": 7}])
 def test_odd_answers_over_http_are_typed_too(body: object) -> None:
     assert isinstance(refused_token(400, body), errors.ConnectRefused)

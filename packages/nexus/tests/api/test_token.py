@@ -165,18 +165,19 @@ async def test_a_huge_token_request_is_refused_unread(nexus: LiveNexus) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "code", "told"),
     [
-        ({"approval_status": ApprovalStatus.PENDING}, "approval"),
+        ({"approval_status": ApprovalStatus.PENDING}, "agent_pending", "approval"),
         (
             {"approval_status": ApprovalStatus.REJECTED, "rejection_reason": "not needed"},
+            "agent_rejected",
             "not needed",
         ),
-        ({"disabled_at": 1}, "disabled"),
+        ({"disabled_at": 1}, "agent_disabled", "disabled"),
     ],
 )
 async def test_an_agent_that_may_not_come_in_is_told_why_if_it_knows_its_secret(
-    nexus: LiveNexus, agent: Admin, values: dict[str, Any], told: str
+    nexus: LiveNexus, agent: Admin, values: dict[str, Any], code: str, told: str
 ) -> None:
     agent_id = agent.http.headers["X-Agent-Id"]
 
@@ -193,8 +194,10 @@ async def test_an_agent_that_may_not_come_in_is_told_why_if_it_knows_its_secret(
     with_older_token = await agent.http.get("/tasks/available")
 
     assert (right.status_code, wrong.status_code) == (401, 401)
+    assert (right.json()["error"], right.json()["code"]) == ("invalid_client", code)
     assert told in right.json()["error_description"]
     assert wrong.json()["error_description"] == "unknown client or wrong secret"
+    assert "code" not in wrong.json()
     assert with_older_token.status_code == 401
     assert told in with_older_token.json()["detail"]
 

@@ -57,11 +57,12 @@ _STATUSES: dict[int, type[CallRefused]] = {
 }
 
 _TOKEN_ANSWERS: dict[str, type[ConnectRefused]] = {
-    "pending": AgentPending,
-    "rejected": AgentRejected,
     "disabled": AgentDisabled,
     "banned": AgentDisabled,
+    "rejected": AgentRejected,
+    "pending": AgentPending,
 }
+"""For servers that send no code, by their words; "pending" may stand in the reason of another."""
 
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """HTTP statuses after which the same request may succeed later."""

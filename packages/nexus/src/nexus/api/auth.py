@@ -17,15 +17,15 @@ from nexus.api.credentials import (
 )
 from nexus.api.door import Here
 from nexus.api.hashing import Hashers, Hashing
+from nexus.api.proving import proven
 from nexus.domain.errors import NexusError, Unauthenticated, Unavailable
 from nexus.domain.principal import Principal, Role
-from nexus.services import identity, secrets
+from nexus.services import identity
 from nexus.services.platform import Platform
 
 router = APIRouter(tags=["auth"])
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-_WRONG = "unknown client or wrong secret"
 
 
 class AccessToken(BaseModel):
@@ -38,10 +38,11 @@ class AccessToken(BaseModel):
 
 
 class Refusal(BaseModel):
-    """Why it gets none (RFC 6749, section 5.2)."""
+    """Why it gets none (RFC 6749, section 5.2); ``code`` is the protocol's own word."""
 
     error: str
     error_description: str
+    code: str | None = None
 
 
 _FIELDS = {
@@ -89,46 +90,33 @@ async def issue_token(request: Request, platform: Here, hashers: Hashing) -> Res
 async def _authenticate(
     platform: Platform, hashers: Hashers, credentials: Credentials
 ) -> Principal:
-    """Check the secret first: only who knows it is told more than that something is wrong."""
-    client = await platform.store.read(identity.client, credentials.client_id)
-    stored = None if client is None else str(client["secret_hash"])
-    for secret in credentials.secrets:
-        if await _matches(hashers, secret, stored, platform.pepper):
-            break
-    else:
-        raise invalid_client(_WRONG)
-    if client is None:
-        raise invalid_client(_WRONG)
+    client = await proven(platform, hashers, credentials)
     try:
         return identity.admitted(client)
     except Unauthenticated as refusal:
-        raise invalid_client(refusal.message) from refusal
-
-
-async def _matches(hashers: Hashers, secret: str, stored: str | None, pepper: bytes) -> bool:
-    if secrets.is_made(secret):
-        return secrets.matches(secret, stored, pepper)
-    return await hashers.run(secrets.matches, secret, stored, pepper)
+        raise invalid_client(refusal.message, refusal.code) from refusal
 
 
 def _refused(refusal: OAuthError) -> Response:
     headers = dict(_NO_STORE)
     if refusal.status == 401:
         headers["WWW-Authenticate"] = 'Basic realm="nexus", charset="UTF-8"'
-    return _refusal(refusal.error, refusal.description, refusal.status, headers)
+    said = Refusal(error=refusal.error, error_description=refusal.description, code=refusal.code)
+    return _answer(said, refusal.status, headers)
 
 
 def _failed(error: NexusError) -> Response:
     """Say in OAuth's form what RFC 6749 has no words for."""
     if isinstance(error, Unavailable):
         headers = {**_NO_STORE, "Retry-After": str(error.retry_after)}
-        return _refusal("temporarily_unavailable", error.message, error.status, headers)
-    return _refusal("invalid_request", error.message, error.status, _NO_STORE)
+        said = Refusal(error="temporarily_unavailable", error_description=error.message)
+        return _answer(said, error.status, headers)
+    said = Refusal(error="invalid_request", error_description=error.message)
+    return _answer(said, error.status, _NO_STORE)
 
 
-def _refusal(error: str, description: str, status: int, headers: dict[str, str]) -> Response:
-    body = Refusal(error=error, error_description=description)
-    return Json(body.model_dump(), status_code=status, headers=headers)
+def _answer(said: Refusal, status: int, headers: dict[str, str]) -> Response:
+    return Json(said.model_dump(exclude_none=True), status_code=status, headers=headers)
 
 
 @router.get("/.well-known/oauth-authorization-server")

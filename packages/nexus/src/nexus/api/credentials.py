@@ -18,16 +18,19 @@ FORM = "application/x-www-form-urlencoded"
 class OAuthError(Exception):
     """A refusal as RFC 6749, section 5.2, wants it."""
 
-    def __init__(self, error: str, description: str, status: int = 400) -> None:
+    def __init__(
+        self, error: str, description: str, status: int = 400, code: str | None = None
+    ) -> None:
         super().__init__(description)
         self.error = error
         self.description = description
         self.status = status
+        self.code = code
 
 
-def invalid_client(description: str) -> OAuthError:
-    """Return the refusal of a client that did not prove who it is."""
-    return OAuthError("invalid_client", description, 401)
+def invalid_client(description: str, code: str | None = None) -> OAuthError:
+    """Return the refusal of a client that did not prove who it is, or may not come in."""
+    return OAuthError("invalid_client", description, 401, code)
 
 
 def invalid_request(description: str) -> OAuthError:
@@ -49,7 +52,7 @@ async def read_credentials(request: Request) -> Credentials:
     Raises:
         OAuthError: it has none, or asks for another grant.
     """
-    basic = _basic(request.headers.get("authorization"))
+    basic = read_basic(request)
     fields = _fields(request.headers.get("content-type", ""), await request.body())
     _require_grant(fields)
     return _agreeing(basic, fields) if basic is not None else _from_fields(fields)
@@ -64,8 +67,13 @@ def _agreeing(basic: Credentials, fields: Mapping[str, str]) -> Credentials:
     return basic
 
 
-def _basic(header: str | None) -> Credentials | None:
-    scheme, _, encoded = (header or "").partition(" ")
+def read_basic(request: Request) -> Credentials | None:
+    """Return the credentials of HTTP Basic; None when the request shows none, or others.
+
+    Raises:
+        OAuthError: they cannot be read.
+    """
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "basic":
         return None  # many clients send their old token along
     try:
