@@ -5,7 +5,21 @@ from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 
 from nexus import __version__
-from nexus.api import agents, auth, docs, feed, groups, health, problems, projects, tasks, work
+from nexus.api import (
+    agents,
+    approval,
+    auth,
+    docs,
+    feed,
+    groups,
+    health,
+    problems,
+    projects,
+    registration,
+    registration_tokens,
+    tasks,
+    work,
+)
 from nexus.api.hashing import Hashers
 from nexus.api.headers import SafeHeaders
 from nexus.api.limits import RequestLimits
@@ -14,8 +28,12 @@ from nexus.api.shortcut import Shortcut
 from nexus.api.waiting import Drain
 from nexus.services.platform import Platform
 
-_ROOMS = (work, auth, tasks, groups, projects, agents, feed, health)
-"""In the order in which a request looks for its route: where most requests go comes first."""
+_ROOMS = (
+    *(work, auth, tasks, groups, projects),
+    *(registration, registration_tokens, approval, agents, feed, health),
+)
+"""In the order in which a request looks for its route: where most requests go comes first, and
+what stands in the place of an agent's id before the agents."""
 
 
 def create_api(platform: Platform) -> FastAPI:

@@ -17,6 +17,7 @@ from nexus.api.credentials import (
 )
 from nexus.api.door import Here
 from nexus.api.hashing import Hashers, Hashing
+from nexus.api.problems import BASIC
 from nexus.api.proving import proven
 from nexus.domain.errors import NexusError, Unauthenticated, Unavailable
 from nexus.domain.principal import Principal, Role
@@ -100,7 +101,7 @@ async def _authenticate(
 def _refused(refusal: OAuthError) -> Response:
     headers = dict(_NO_STORE)
     if refusal.status == 401:
-        headers["WWW-Authenticate"] = 'Basic realm="nexus", charset="UTF-8"'
+        headers["WWW-Authenticate"] = BASIC
     said = Refusal(error=refusal.error, error_description=refusal.description, code=refusal.code)
     return _answer(said, refusal.status, headers)
 

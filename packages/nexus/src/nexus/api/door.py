@@ -108,8 +108,10 @@ class Entrance:
         token = _token(request.headers.get("Authorization"))
         claimed = platform.tokens.read(token, platform.clock())
         self._requires(claimed)
-        keyed = await _keyed(request, platform, claimed) if request.method == "POST" else None
-        return Door(platform=platform, claimed=claimed, requires=self._requires, request=keyed)
+        once = (
+            await keyed(request, platform, claimed.client_id) if request.method == "POST" else None
+        )
+        return Door(platform=platform, claimed=claimed, requires=self._requires, request=once)
 
 
 def _token(authorization: str | None) -> str:
@@ -119,7 +121,12 @@ def _token(authorization: str | None) -> str:
     return token.strip()
 
 
-async def _keyed(request: Request, platform: Platform, caller: Principal) -> KeyedRequest | None:
+async def keyed(request: Request, platform: Platform, caller: str) -> KeyedRequest | None:
+    """Return how the caller named its request; None when it did not.
+
+    Raises:
+        Invalid: the name is none.
+    """
     key = request.headers.get(IDEMPOTENCY_KEY)
     if key is None:
         return None
@@ -127,7 +134,7 @@ async def _keyed(request: Request, platform: Platform, caller: Principal) -> Key
         raise Invalid(f"{IDEMPOTENCY_KEY} must be 1 to {_LONGEST_KEY} visible ASCII characters")
     asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
     return KeyedRequest(
-        client_id=caller.client_id,
+        client_id=caller,
         key=key,
         # Keyed, because a body may hold a secret that is easy to guess.
         fingerprint=hmac.new(platform.pepper, asked, hashlib.sha256).hexdigest(),

@@ -45,6 +45,9 @@ _WORDS = {
 
 _MOST_FIELDS = 50
 
+BASIC = 'Basic realm="nexus", charset="UTF-8"'
+"""The challenge to prove oneself with client id and secret (RFC 7617)."""
+
 
 def install(api: FastAPI) -> None:
     """Have every refusal and every failure of ``api`` answered as a problem."""
@@ -106,6 +109,8 @@ def _headers(error: NexusError) -> dict[str, str]:
 
 def _challenge(error: Unauthenticated) -> str:
     """RFC 6750, section 3: a caller that sent no token is told no error."""
+    if isinstance(error, NotProven):
+        return BASIC
     if isinstance(error, NoToken):
         return 'Bearer realm="nexus"'
     said = re.sub(r"[^ !#-\[\]-~]", "?", error.message)
@@ -114,6 +119,10 @@ def _challenge(error: Unauthenticated) -> str:
 
 class NoToken(Unauthenticated):
     """The caller did not say who it is."""
+
+
+class NotProven(Unauthenticated):
+    """The caller did not prove who it is with HTTP Basic."""
 
 
 async def _invalid(_request: Request, error: Any) -> Response:

@@ -23,7 +23,7 @@ _COLOURS = {
     "agent_connected": "blue",
     "agent_disconnected": "blue",
 }
-_DETAILS = ("text", "error", "message", "reason", "name", "tool")
+_DETAILS = ("text", "error", "message", "reason", "name", "tool", "group")
 _LONGEST_DETAIL = 500
 
 

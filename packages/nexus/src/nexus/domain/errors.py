@@ -5,9 +5,11 @@
     NexusError
     ├── Unauthenticated       401  no, wrong or expired credentials
     ├── Forbidden             403  known, but not allowed
+    │   └── TokenRefused           the registration token lets nobody in; ``code`` says why
     ├── NotFound              404  absent, or another tenant's
     ├── Conflict              409  the state has moved on
     │   ├── AlreadyClaimed         somebody else holds the task
+    │   ├── ClientIdTaken          another client has this client id
     │   ├── InvalidTransition      the task cannot go there from where it is
     │   ├── LeaseLost              the attempt is over; a newer one may run
     │   ├── NoFreeSlot             the agent already holds all it may
@@ -48,6 +50,14 @@ class Forbidden(NexusError):
     status = 403
 
 
+class TokenRefused(Forbidden):
+    """The registration token is unknown, expired, used up or revoked; ``code`` says which."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class NotFound(NexusError):
     """The thing does not exist for this caller."""
 
@@ -66,6 +76,12 @@ class AlreadyClaimed(Conflict):
     """Somebody else holds the task, or it has ended."""
 
     code: str = ErrorCode.ALREADY_CLAIMED
+
+
+class ClientIdTaken(Conflict):
+    """Another client has this client id."""
+
+    code: str = ErrorCode.CLIENT_ID_TAKEN
 
 
 class InvalidTransition(Conflict):

@@ -6,11 +6,11 @@ from typing import Annotated, ClassVar
 import sqlalchemy as sa
 from pydantic import Field, SecretStr, StringConstraints
 
-from nexus.domain.errors import Conflict, NotFound
+from nexus.domain.errors import ClientIdTaken, NotFound
 from nexus.domain.principal import Principal, Role
 from nexus.services import activity, events, groups, leases, sessions, tasks, views
 from nexus.services.command import Capabilities, ClientId, Command, Edit, Line, Ref, Text
-from nexus.services.resources import Agent, GroupRef
+from nexus.services.resources import Agent
 from nexus.store import schema
 from nexus.store.ids import new_id
 from nexus.store.schema import agents, clients, group_members
@@ -20,14 +20,19 @@ from oblivion.protocol import (
     ApprovalStatus,
     ConnectionStatus,
     EventType,
+    GroupRef,
     WakeUpPayload,
 )
+
+_PROFILE = {"name", "client_id", "description", "email", "capabilities"}
+_TAKEN = frozenset({"pending", "approve"})
+"""What stands in the place of a client id in addresses."""
 
 WakeReason = Annotated[str, StringConstraints(pattern="^(mention|scheduled|manual|retry)$")]
 
 
-class CreateAgent(Command):
-    """A new agent, approved at once; without a secret Nexus makes one."""
+class NewAgent(Command):
+    """Who an agent is; without a secret Nexus makes one."""
 
     name: Line
     client_id: ClientId
@@ -35,6 +40,11 @@ class CreateAgent(Command):
     description: Text = ""
     email: Line | None = None
     capabilities: Capabilities = Field(default_factory=list)
+
+
+class CreateAgent(NewAgent):
+    """A new agent, approved at once."""
+
     group_ids: list[Ref] = Field(default_factory=list, max_length=64)
 
 
@@ -82,35 +92,10 @@ def create(tx: Tx, caller: Principal, wish: CreateAgent, secret_hash: str) -> Ag
     """Make an agent and its client in the groups it is to join.
 
     Raises:
-        Conflict: the client id is taken.
+        ClientIdTaken: the client id is another's.
         NotFound: one of the groups does not exist.
     """
-    if tx.one(clients.select().where(clients.c.client_id == wish.client_id)) is not None:
-        raise Conflict(f"the client id {wish.client_id!r} is taken; choose another one")
-    agent_id = new_id()
-    profile = wish.model_dump(exclude={"client_secret", "group_ids"})
-    tx.insert(
-        agents,
-        {
-            **profile,
-            "id": agent_id,
-            "tenant_id": caller.tenant_id,
-            "approval_status": ApprovalStatus.APPROVED,
-            "created_at": tx.now,
-            "updated_at": tx.now,
-        },
-    )
-    tx.insert(
-        clients,
-        {
-            "client_id": wish.client_id,
-            "tenant_id": caller.tenant_id,
-            "role": Role.AGENT,
-            "agent_id": agent_id,
-            "secret_hash": secret_hash,
-            "created_at": tx.now,
-        },
-    )
+    agent_id = enroll(tx, caller.tenant_id, wish, secret_hash, ApprovalStatus.APPROVED)
     for group_id in wish.group_ids:
         groups.join(tx, groups.row(tx, caller.tenant_id, group_id)["id"], agent_id)
     activity.record(
@@ -122,6 +107,41 @@ def create(tx: Tx, caller: Principal, wish: CreateAgent, secret_hash: str) -> Ag
         by=caller.client_id,
     )
     return show(tx, caller.tenant_id, agent_id)
+
+
+def enroll(tx: Tx, tenant_id: str, wish: NewAgent, secret_hash: str, status: ApprovalStatus) -> str:
+    """Make an agent and its client, and return the agent's id.
+
+    Raises:
+        ClientIdTaken: the client id is another's, or means something in addresses.
+    """
+    named = clients.select().where(clients.c.client_id == wish.client_id)
+    if wish.client_id in _TAKEN or tx.one(named) is not None:
+        raise ClientIdTaken(f"the client id {wish.client_id!r} is taken; choose another one")
+    agent_id = new_id()
+    tx.insert(
+        agents,
+        {
+            **wish.model_dump(include=_PROFILE),
+            "id": agent_id,
+            "tenant_id": tenant_id,
+            "approval_status": status,
+            "created_at": tx.now,
+            "updated_at": tx.now,
+        },
+    )
+    tx.insert(
+        clients,
+        {
+            "client_id": wish.client_id,
+            "tenant_id": tenant_id,
+            "role": Role.AGENT,
+            "agent_id": agent_id,
+            "secret_hash": secret_hash,
+            "created_at": tx.now,
+        },
+    )
+    return agent_id
 
 
 def show(tx: Tx, tenant_id: str, agent_id: str) -> Agent:
@@ -144,10 +164,29 @@ def present(tx: Tx, rows: Sequence[Row]) -> list[Agent]:
         session["agent_id"]: session
         for session in tx.rows(schema.sessions.select().where(schema.sessions.c.agent_id.in_(ids)))
     }
-    teams, held = _teams(tx, ids), _held(tx, ids)
-    return [
+    undecided = [row["id"] for row in rows if row["approval_status"] == ApprovalStatus.PENDING]
+    teams, held, wished = _teams(tx, ids), _held(tx, ids), wished_groups(tx, undecided)
+    shown = [
         _view(agent, live.get(agent["id"]), teams[agent["id"]], held[agent["id"]]) for agent in rows
     ]
+    return [agent.model_copy(update={"pending_group": wished.get(agent.id)}) for agent in shown]
+
+
+def wished_groups(tx: Tx, agent_ids: Sequence[str]) -> dict[str, GroupRef]:
+    """Return the groups that agents asked to join, by the agents' ids."""
+    if not agent_ids:
+        return {}
+    wishes = schema.registrations
+    found = tx.rows(
+        sa.select(wishes.c.agent_id, schema.groups)
+        .join_from(wishes, schema.groups)
+        .where(wishes.c.agent_id.in_(agent_ids))
+    )
+    return {wish["agent_id"]: _group_ref(wish) for wish in found}
+
+
+def _group_ref(found: Row) -> GroupRef:
+    return GroupRef(id=found["id"], slug=found["slug"], name=found["name"])
 
 
 def _teams(tx: Tx, agent_ids: Sequence[str]) -> dict[str, list[GroupRef]]:
@@ -159,8 +198,7 @@ def _teams(tx: Tx, agent_ids: Sequence[str]) -> dict[str, list[GroupRef]]:
         .order_by(schema.groups.c.slug)
     )
     for found in memberships:
-        group = GroupRef(id=found["id"], slug=found["slug"], name=found["name"])
-        teams[found["agent_id"]].append(group)
+        teams[found["agent_id"]].append(_group_ref(found))
     return teams
 
 
@@ -189,6 +227,7 @@ def _view(agent: Row, session: Row | None, teams: list[GroupRef], task_ids: list
         ),
         groups=teams,
         approval_status=agent["approval_status"],
+        rejection_reason=agent["rejection_reason"],
         is_connected=connected,
         connection_status=_connection_status(session) if connected else ConnectionStatus.OFFLINE,
         status_message=session["status_message"] if session else None,

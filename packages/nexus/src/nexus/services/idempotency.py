@@ -11,7 +11,7 @@ from nexus.store.schema import idempotency_keys
 from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 
-SHOWN_ONCE = frozenset({"clientSecret"})
+SHOWN_ONCE = frozenset({"clientSecret", "token"})
 """Fields of an answer that are never stored, so a repeated answer comes without them."""
 
 
@@ -54,6 +54,13 @@ class Answer:
     status: int
     body: dict[str, Any]
     repeated: bool = False
+
+
+def came_before(tx: Tx, request: KeyedRequest | None) -> bool:
+    """Say whether a request of this key came before."""
+    if request is None:
+        return False
+    return tx.one(_KEYED, client_id=request.client_id, key=request.key) is not None
 
 
 def once(tx: Tx, request: KeyedRequest | None, act: Callable[[], Answer]) -> Answer:

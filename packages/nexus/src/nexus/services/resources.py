@@ -1,16 +1,17 @@
-"""Where the values live that admins and viewers read: agents, groups, projects, counts."""
+"""Where the values live that admins and viewers read: agents, groups, tokens, projects, counts."""
 
 from pydantic import Field
 
-from oblivion.protocol import ApprovalStatus, ConnectionStatus, DispatchPolicy, Timestamp, WireModel
-
-
-class GroupRef(WireModel):
-    """A group by its names."""
-
-    id: str
-    slug: str
-    name: str
+from nexus.domain.registration import TokenState
+from oblivion.protocol import (
+    ApprovalStatus,
+    CallError,
+    ConnectionStatus,
+    DispatchPolicy,
+    GroupRef,
+    Timestamp,
+    WireModel,
+)
 
 
 class Agent(WireModel):
@@ -26,6 +27,9 @@ class Agent(WireModel):
     capabilities: list[str] = Field(default_factory=list)
     groups: list[GroupRef] = Field(default_factory=list)
     approval_status: ApprovalStatus
+    pending_group: GroupRef | None = None
+    """The group that it asked to join, until that is decided."""
+    rejection_reason: str | None = None
     is_connected: bool = False
     connection_status: ConnectionStatus = ConnectionStatus.OFFLINE
     status_message: str | None = None
@@ -57,6 +61,46 @@ class Member(WireModel):
     name: str
     role: str = "member"
     joined_at: Timestamp
+
+
+class RegistrationToken(WireModel):
+    """What lets agents ask to join a group."""
+
+    id: str
+    token: str | None = None
+    """Only in the answer to its creation."""
+    name: str | None = None
+    group_id: str
+    group_name: str = ""
+    state: TokenState
+    uses: int = 0
+    max_uses: int | None = None
+    expires_at: Timestamp | None = None
+    revoked_at: Timestamp | None = None
+    last_used_at: Timestamp | None = None
+    created_by: str = ""
+    created_at: Timestamp
+
+
+class PendingCount(WireModel):
+    """How many agents wait for an admin's decision."""
+
+    count: int = 0
+
+
+class Decision(WireModel):
+    """What became of one agent of a batch: it was approved, or ``error`` says why not."""
+
+    agent_id: str
+    """As it was named in the request."""
+    agent: Agent | None = None
+    error: CallError | None = None
+
+
+class Decisions(WireModel):
+    """What became of each agent of a batch, in the order of the request."""
+
+    items: list[Decision] = Field(default_factory=list)
 
 
 class Project(WireModel):

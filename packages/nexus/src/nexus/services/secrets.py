@@ -1,4 +1,4 @@
-"""Where client secrets are made, stored and checked.
+"""Where client secrets and registration tokens are made, stored and checked.
 
 Secrets that Nexus makes carry 256 random bits, so a keyed hash protects them; those that people
 choose may be guessable and go through argon2id, which is slow on purpose: never call
@@ -14,6 +14,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
 
 PREFIX = "obv_"
+REGISTRATION_PREFIX = "reg_"
 _HMAC = "hmac-sha256:"
 _argon2 = PasswordHasher()
 
@@ -21,6 +22,16 @@ _argon2 = PasswordHasher()
 def make_secret() -> str:
     """Return a new secret: ``obv_`` and 43 characters of randomness."""
     return PREFIX + secrets.token_urlsafe(32)
+
+
+def make_registration_token() -> str:
+    """Return a new registration token: ``reg_`` and 43 characters of randomness."""
+    return REGISTRATION_PREFIX + secrets.token_urlsafe(32)
+
+
+def hash_registration_token(token: str, pepper: bytes) -> str:
+    """Return what to store and to look a registration token up by."""
+    return _keyed(token, pepper)
 
 
 def is_made(secret: str) -> bool:

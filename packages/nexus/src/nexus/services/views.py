@@ -26,6 +26,11 @@ def moment(milliseconds: int) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
 
+def milliseconds(moment: datetime) -> int:
+    """Return a datetime that knows its zone as epoch milliseconds."""
+    return round(moment.timestamp() * 1000)
+
+
 def moment_or_none(milliseconds: int | None) -> datetime | None:
     """Return epoch milliseconds as a UTC datetime; None stays None."""
     return None if milliseconds is None else moment(milliseconds)

@@ -73,6 +73,13 @@ agents = sa.Table(
     _at("created_at"),
     _at("updated_at"),
     sa.Index("agents_by_tenant", "tenant_id", "created_at"),
+    sa.Index(
+        "agents_pending",
+        "tenant_id",
+        "id",
+        sqlite_where=sa.text("approval_status = 'PENDING'"),
+        postgresql_where=sa.text("approval_status = 'PENDING'"),
+    ),
 )
 """``event_seq`` is the number of the agent's newest event; ``gap_from`` and ``gap_to`` enclose the
 events that were dropped before the agent had them."""
@@ -137,6 +144,37 @@ group_members = sa.Table(
     _at("joined_at"),
     sa.Index("group_members_by_agent", "agent_id"),
 )
+
+registration_tokens = sa.Table(
+    "registration_tokens",
+    metadata,
+    _id(),
+    _ref("tenant_id", "tenants.id"),
+    _ref("group_id", "groups.id"),
+    _text("name", nullable=True),
+    sa.Column("token_hash", sa.String(128), nullable=False, unique=True),
+    _count("uses", 0),
+    sa.Column("max_uses", sa.Integer, nullable=True),
+    _at("expires_at", nullable=True),
+    _at("revoked_at", nullable=True),
+    _at("last_used_at", nullable=True),
+    sa.Column("created_by", sa.String(128), nullable=False),
+    _at("created_at"),
+    sa.Index("registration_tokens_by_tenant", "tenant_id", "id"),
+)
+"""What lets an agent ask to join a group, as often as ``max_uses`` says; null is without end."""
+
+registrations = sa.Table(
+    "registrations",
+    metadata,
+    sa.Column("agent_id", sa.String(64), sa.ForeignKey("agents.id"), primary_key=True),
+    _ref("token_id", "registration_tokens.id"),
+    _ref("group_id", "groups.id"),
+    _at("created_at"),
+    _at("decided_at", nullable=True),
+    sa.Column("decided_by", sa.String(128), nullable=True),
+)
+"""Which agents asked to join which group, with which token, and who decided."""
 
 projects = sa.Table(
     "projects",

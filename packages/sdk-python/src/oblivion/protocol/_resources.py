@@ -1,11 +1,11 @@
-"""Where the values of the HTTP interface live that agents read: tasks, threads, problems."""
+"""Where the values of HTTP live that agents read: tasks, threads, registrations, problems."""
 
 from typing import Any
 
 from pydantic import Field
 
 from oblivion.protocol._base import Timestamp, WireModel
-from oblivion.protocol._vocabulary import TaskStatus
+from oblivion.protocol._vocabulary import ApprovalStatus, TaskStatus
 
 
 class Task(WireModel):
@@ -81,6 +81,38 @@ class ThreadReplyAck(WireModel):
     ok: bool = True
     channel_id: str | None = None
     message_ts: str = ""
+
+
+class GroupRef(WireModel):
+    """A group by its names."""
+
+    id: str
+    slug: str = ""
+    name: str = ""
+
+
+class Registration(WireModel):
+    """An agent that asked to join a group; it may connect once an admin has approved it."""
+
+    id: str
+    agent_id: str
+    client_id: str
+    client_secret: str | None = Field(default=None, repr=False)
+    """What the agent connects with; shown once, keep it now."""
+    name: str = ""
+    approval_status: ApprovalStatus = ApprovalStatus.PENDING
+    pending_group: GroupRef | None = None
+    """The group that it joins with the approval."""
+    message: str = ""
+
+
+class RegistrationStatus(WireModel):
+    """Where an agent's wish to join stands."""
+
+    approval_status: ApprovalStatus
+    pending_group: GroupRef | None = None
+    """The group that it joins with the approval; None when that is decided."""
+    rejection_reason: str | None = None
 
 
 class FieldProblem(WireModel):

@@ -87,7 +87,7 @@ class EventType(StrEnum):
 
 
 class ErrorCode(StrEnum):
-    """The stable codes of refused connects and refused calls; a peer may send others."""
+    """The stable codes of refused connects, calls and registrations; a peer may send others."""
 
     # refused connects
     UNAUTHORIZED = "unauthorized"
@@ -112,6 +112,13 @@ class ErrorCode(StrEnum):
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
     UNKNOWN_EVENT = "unknown_event"
+
+    # refused registrations
+    REGISTRATION_TOKEN_UNKNOWN = "registration_token_unknown"
+    REGISTRATION_TOKEN_EXPIRED = "registration_token_expired"
+    REGISTRATION_TOKEN_USED_UP = "registration_token_used_up"
+    REGISTRATION_TOKEN_REVOKED = "registration_token_revoked"
+    CLIENT_ID_TAKEN = "client_id_taken"
 
 
 class CancelReason(StrEnum):
