@@ -24,6 +24,8 @@ from docs_terminals import Desk, desk, title_of
 from live_nexus import live_nexus
 from nexus.services import resources
 from nexus.services.agents import CreateAgent
+from nexus.services.registration import RegisterAgent
+from nexus.services.registration_tokens import CreateToken
 from nexus.services.tasks import CreateTask
 from oblivion.protocol import AgentReady, ConnectedPayload, EventType, TaskAssignedPayload
 
@@ -191,7 +193,9 @@ def test_the_quickstart_is_the_users_own_document_but_for_its_links() -> None:
 JSON_BLOCKS = [block for page in PAGES for block in code_blocks(page, "json")]
 
 SHOWN: dict[str, type[BaseModel]] = {
+    "POST /auth/register": RegisterAgent,
     "POST /observer/agents": CreateAgent,
+    "POST /observer/registration-tokens": CreateToken,
     "POST /observer/tasks": CreateTask,
     EventType.AGENT_READY: AgentReady,
     EventType.CONNECTED: ConnectedPayload,

@@ -230,7 +230,7 @@ def test_the_protocol_lists_exactly_what_the_feed_can_tell() -> None:
 def recorded() -> Iterator[str]:
     """Yield the words that services record: those that look like one and stand near `record`."""
     word = re.compile(
-        r"(task|agent|group|project|message|tool)_[a-z]+ed|task_progress|task_done"
+        r"(task|agent|group|project|message|token|tool)_[a-z]+ed|task_progress|task_done"
         r"|agent_status|agent_woken|task_retrying"
     )
     for path in SOURCES:

@@ -13,8 +13,23 @@ from nexus.services.platform import Platform
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-OPEN = {"/auth/token", "/.well-known/oauth-authorization-server", "/livez", "/readyz"}
+OPEN = {
+    "/.well-known/oauth-authorization-server",
+    "/agents/register",
+    "/auth/register",
+    "/auth/registration-status",
+    "/auth/token",
+    "/livez",
+    "/readyz",
+}
 FOR_AGENTS = {"/tasks/available", "/tasks/claimed", "/tasks/{task_id}/claim"}
+FOR_ADMINS = {
+    "/observer/agents/pending",
+    "/observer/agents/pending/count",
+    "/observer/registration-tokens",
+}
+"""What even to look at is an admin's."""
+FOR_LISTS = sorted(path for path in FOR_ADMINS if not path.endswith("/count"))
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("post", "/groups"): {"name": "G", "slug": "g"},
     ("patch", "/groups/{group_id}"): {},
@@ -23,6 +38,8 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("patch", "/projects/{project_id}"): {},
     ("post", "/observer/agents"): {"name": "A", "clientId": "nobody"},
     ("patch", "/observer/agents/{agent_id}"): {},
+    ("post", "/observer/agents/approve"): {"agentIds": ["nope"]},
+    ("post", "/observer/registration-tokens"): {"groupId": "nope"},
     ("post", "/observer/tasks"): {"projectId": "nope", "title": "T"},
     ("patch", "/observer/tasks/{task_id}"): {},
     ("post", "/observer/tasks/{task_id}/messages"): {"text": "hello"},
@@ -42,7 +59,8 @@ async def call(
     caller: Admin | httpx2.AsyncClient, method: str, path: str, **ids: str
 ) -> httpx2.Response:
     http = caller.http if isinstance(caller, Admin) else caller
-    names = {"group_id": "nope", "project_id": "nope", "agent_id": "nope", "task_id": "nope"}
+    kinds = ("group", "project", "agent", "task", "token")
+    names = {f"{kind}_id": "nope" for kind in kinds}
     body = BODIES.get((method, path))
     return await http.request(method, path.format(**(names | ids)), json=body)
 
@@ -80,7 +98,7 @@ async def test_a_viewer_sees_everything(nexus: LiveNexus, viewer: Admin) -> None
     for method, path in operations():
         if method == "get" and path not in FOR_AGENTS:
             answer = await call(viewer, method, path, **ids)
-            assert answer.status_code == 200, path
+            assert answer.status_code == (403 if path in FOR_ADMINS else 200), path
 
 
 @pytest.mark.parametrize("path", sorted(FOR_AGENTS))
@@ -95,7 +113,9 @@ async def test_what_is_another_tenants_is_not_there(nexus: LiveNexus, stranger: 
     agent = await nexus.admin.agent("hidden")
     group = await nexus.admin.get("/groups/team")
     project = await nexus.admin.get("/projects/team")
+    token = await nexus.admin.post("/observer/registration-tokens", groupId="team")
     ids = {
+        "token_id": token["id"],
         "group_id": group["id"],
         "project_id": project["id"],
         "agent_id": agent["id"],
@@ -110,6 +130,7 @@ async def test_what_is_another_tenants_is_not_there(nexus: LiveNexus, stranger: 
         ("/projects", {"groupId": group["id"], "name": "P", "slug": "p"}),
         ("/observer/tasks", {"projectId": project["id"], "title": "T"}),
         ("/observer/agents", {"name": "A", "clientId": "spy", "groupIds": [group["id"]]}),
+        ("/observer/registration-tokens", {"groupId": group["id"]}),
     ):
         assert (await stranger.http.post(path, json=wish)).status_code == 404
 
@@ -117,7 +138,9 @@ async def test_what_is_another_tenants_is_not_there(nexus: LiveNexus, stranger: 
 async def test_lists_hold_nothing_of_another_tenant(nexus: LiveNexus, stranger: Admin) -> None:
     await nexus.admin.task()
 
-    for path in ("/groups", "/projects", "/observer/agents", "/observer/tasks"):
+    await nexus.admin.post("/observer/registration-tokens", groupId="team")
+
+    for path in ("/groups", "/projects", "/observer/agents", "/observer/tasks", *FOR_LISTS):
         assert (await stranger.get(path))["items"] == []
     assert (await stranger.get("/observer/activity"))["items"] == []
     stats = await stranger.get("/observer/stats")

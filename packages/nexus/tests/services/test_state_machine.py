@@ -27,12 +27,19 @@ _PATIENCE = 100
 """Batches after which a command that no step has reached counts as missed."""
 
 _FOR_PEOPLE = "shows people what is there; its own tests say how"
+_FOR_JOINING = "who asks to join holds no task yet; the tests of registration say how"
 _FOR_A_START = "what a first start needs is there before the first step"
 NO_STEPS = {
     "activity.newest": _FOR_PEOPLE,
     "activity.since": _FOR_PEOPLE,
     "agents.counts": _FOR_PEOPLE,
     "agents.list_all": _FOR_PEOPLE,
+    "approval.approve": _FOR_JOINING,
+    "approval.approve_all": _FOR_JOINING,
+    "approval.count_pending": _FOR_JOINING,
+    "approval.pending": _FOR_JOINING,
+    "approval.reject": _FOR_JOINING,
+    "idempotency.came_before": _FOR_JOINING,
     "identity.client": "a caller is known before it commands",
     "identity.principal": "a caller is known before it commands",
     "installation.add_admin": _FOR_A_START,
@@ -44,6 +51,15 @@ NO_STEPS = {
     "presence.attended": "a look of one node at its sessions; the tests of several nodes need it",
     "projects.list_all": _FOR_PEOPLE,
     "readiness.schema_is_current": _FOR_A_START,
+    "registration.register": _FOR_JOINING,
+    "registration.status": _FOR_JOINING,
+    "registration_tokens.create": _FOR_JOINING,
+    "registration_tokens.known": _FOR_JOINING,
+    "registration_tokens.list_all": _FOR_JOINING,
+    "registration_tokens.require_active": _FOR_JOINING,
+    "registration_tokens.revoke": _FOR_JOINING,
+    "registration_tokens.row": _FOR_JOINING,
+    "registration_tokens.spend": _FOR_JOINING,
     "statistics.of_project": _FOR_PEOPLE,
     "statistics.of_tasks": _FOR_PEOPLE,
     "statistics.of_tenant": _FOR_PEOPLE,

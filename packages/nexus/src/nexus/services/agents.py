@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 import sqlalchemy as sa
 from pydantic import Field, SecretStr, StringConstraints
 
-from nexus.domain.errors import ClientIdTaken, NotFound
+from nexus.domain.errors import Conflict, NotFound
 from nexus.domain.principal import Principal, Role
 from nexus.services import activity, events, groups, leases, sessions, tasks, views
 from nexus.services.command import Capabilities, ClientId, Command, Edit, Line, Ref, Text
@@ -92,7 +92,7 @@ def create(tx: Tx, caller: Principal, wish: CreateAgent, secret_hash: str) -> Ag
     """Make an agent and its client in the groups it is to join.
 
     Raises:
-        ClientIdTaken: the client id is another's.
+        Conflict: the client id is taken.
         NotFound: one of the groups does not exist.
     """
     agent_id = enroll(tx, caller.tenant_id, wish, secret_hash, ApprovalStatus.APPROVED)
@@ -113,11 +113,10 @@ def enroll(tx: Tx, tenant_id: str, wish: NewAgent, secret_hash: str, status: App
     """Make an agent and its client, and return the agent's id.
 
     Raises:
-        ClientIdTaken: the client id is another's, or means something in addresses.
+        Conflict: the client id is taken.
     """
-    named = clients.select().where(clients.c.client_id == wish.client_id)
-    if wish.client_id in _TAKEN or tx.one(named) is not None:
-        raise ClientIdTaken(f"the client id {wish.client_id!r} is taken; choose another one")
+    if is_taken(tx, wish.client_id):
+        raise Conflict(taken(wish.client_id))
     agent_id = new_id()
     tx.insert(
         agents,
@@ -142,6 +141,17 @@ def enroll(tx: Tx, tenant_id: str, wish: NewAgent, secret_hash: str, status: App
         },
     )
     return agent_id
+
+
+def is_taken(tx: Tx, client_id: str) -> bool:
+    """Say whether a client id is another client's, or means something in addresses."""
+    named = clients.select().where(clients.c.client_id == client_id)
+    return client_id in _TAKEN or tx.one(named) is not None
+
+
+def taken(client_id: str) -> str:
+    """Return what to say to whoever chose a client id that is taken."""
+    return f"the client id {client_id!r} is taken; choose another one"
 
 
 def show(tx: Tx, tenant_id: str, agent_id: str) -> Agent:

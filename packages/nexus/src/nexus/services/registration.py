@@ -2,7 +2,7 @@
 
 from pydantic import Field, SecretStr
 
-from nexus.domain.errors import Forbidden
+from nexus.domain.errors import ClientIdTaken, Forbidden
 from nexus.services import activity, agents, registration_tokens
 from nexus.services.agents import NewAgent
 from nexus.store.schema import registrations
@@ -25,6 +25,8 @@ def register(tx: Tx, token_hash: str, wish: RegisterAgent, secret_hash: str) -> 
     """
     token = registration_tokens.known(tx, token_hash)
     registration_tokens.spend(tx, token)
+    if agents.is_taken(tx, wish.client_id):
+        raise ClientIdTaken(agents.taken(wish.client_id))
     tenant_id = token["tenant_id"]
     agent_id = agents.enroll(tx, tenant_id, wish, secret_hash, ApprovalStatus.PENDING)
     tx.insert(
