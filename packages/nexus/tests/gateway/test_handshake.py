@@ -58,6 +58,29 @@ async def test_an_expired_token_is_named_as_such(nexus: LiveNexus) -> None:
     assert (error["code"], error["retryable"]) == ("token_expired", True)
 
 
+@pytest.mark.parametrize(
+    ("decision", "code"), [(None, "agent_pending"), ("reject", "agent_rejected")]
+)
+async def test_an_agent_that_is_not_approved_is_told_so(
+    nexus: LiveNexus, decision: str | None, code: str
+) -> None:
+    """Nexus makes it no token; one that it has all the same counts for nothing."""
+    invitation = await nexus.admin.post("/observer/registration-tokens", groupId="team")
+    registered = await nexus.admin.post(
+        "/auth/register", registrationToken=invitation["token"], name="New", clientId="new"
+    )
+    if decision is not None:
+        await nexus.admin.post(f"/observer/agents/new/{decision}")
+    platform = nexus.serving.nexus.platform
+    caller = Principal(
+        tenant_id="t", client_id="new", role=Role.AGENT, agent_id=registered["agentId"]
+    )
+    error = await refusal(
+        nexus.url, auth={"token": platform.tokens.issue(caller, platform.clock())}
+    )
+    assert (error["code"], error["retryable"]) == (code, False)
+
+
 async def test_a_token_in_the_query_is_accepted_for_older_clients(nexus: LiveNexus) -> None:
     token = await token_for(nexus.url, "a", AGENT_SECRET)
     client = socketio.AsyncClient(reconnection=False)

@@ -1,7 +1,7 @@
 """Where agents ask to join, with a registration token, and ask what became of it."""
 
 from fastapi import APIRouter, Request, Security
-from fastapi.security import HTTPBasic
+from fastapi.security.http import HTTPBase
 from starlette.responses import Response
 
 from nexus.api.answers import answer
@@ -22,6 +22,8 @@ from oblivion.protocol import Registration, RegistrationStatus
 router = APIRouter(tags=["auth"], route_class=JsonRoute)
 
 _NO_STORE = {"Cache-Control": "no-store"}
+_basic = HTTPBase(scheme="basic", scheme_name="clientSecret", auto_error=False)
+"""For the description alone; the credentials are read as those for a token are."""
 
 
 @router.post(
@@ -63,7 +65,7 @@ def _refuse_early(tx: Tx, token: Row, named: KeyedRequest | None) -> None:
 @router.get(
     "/auth/registration-status",
     response_model=RegistrationStatus,
-    dependencies=[Security(HTTPBasic(scheme_name="clientSecret", auto_error=False))],
+    dependencies=[Security(_basic)],
 )
 async def show_registration_status(request: Request, platform: Here, hashers: Hashing) -> Response:
     """Tell an agent whether it was approved.
