@@ -18,6 +18,18 @@ from bench.measures import MEASURES, rivals
 from bench.processes import ROOT
 from bench.report import Results, keep, show
 
+_EPILOG = "\n".join(
+    [
+        "measures:",
+        *(f"  {name:8}{sys.modules[one.__module__].__doc__}" for name, one in MEASURES.items()),
+        "",
+        "Each figure is the median of several runs with their minimum and maximum; `ratio` is ours",
+        "divided by the best rival's in this same run. Machine and versions stand in the results:",
+        "bench/results/<date>-<name>.json and, of all measures together, latest.md and latest.svg.",
+        "How to read them: bench/README.md.",
+    ]
+)
+
 
 def main() -> None:
     """Measure what was asked for, print it and keep it; exit with 1 when a measure failed."""
@@ -50,15 +62,20 @@ def _publish(results: Results, name: str, console: Console, *, whole: bool) -> N
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench", description="Measure Oblivion beside what it stands on."
+        prog="python -m bench",
+        description="Measure Oblivion beside other queues and beside what it stands on.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "names",
         nargs="*",
         metavar="MEASURE",
-        help=f"what to measure: {', '.join(MEASURES)}; all without it",
+        help="what to measure, see below; without it all, which takes about five minutes",
     )
-    parser.add_argument("--full", action="store_true", help="more tasks and more runs")
+    parser.add_argument(
+        "--full", action="store_true", help="more tasks, more runs, 10,000 agents: fifteen minutes"
+    )
     parser.add_argument("--name", help="what the results file is called after its date")
     asked = parser.parse_args()
     for name in asked.names:

@@ -11,6 +11,7 @@ class Effort:
         name: what the effort is called in the results.
         runs: how often each measurement is repeated; the median counts.
         import_runs: the same for interpreters that are started.
+        warm_up_seconds: how long the same load runs before it counts.
         saturated_seconds: how long whole cycles are counted at saturation.
         paced_seconds: how long tasks come in at an even pace.
         requests: requests for a token.
@@ -18,11 +19,14 @@ class Effort:
         idle_seconds: how long they idle while the server's computing is watched.
         warm_tasks: tasks before the first reading of memory.
         more_tasks: tasks between the two readings.
+        patience: seconds after which a job that a rival has not begun, or a rival that ends none
+            although some are waiting, is waited for no longer.
     """
 
     name: str
     runs: int = 3
     import_runs: int = 7
+    warm_up_seconds: float = 1.0
     saturated_seconds: float = 1.5
     paced_seconds: float = 2.0
     requests: int = 1_000
@@ -30,6 +34,7 @@ class Effort:
     idle_seconds: float = 10.0
     warm_tasks: int = 200
     more_tasks: int = 1_000
+    patience: float = 20.0
 
 
 QUICK = Effort(name="quick")

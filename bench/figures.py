@@ -2,30 +2,43 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import nan
 from statistics import median
 from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
 class Samples:
-    """What one contestant measured, one value a run, in the figure's unit."""
+    """What one contestant measured, one value a run, in the figure's unit.
+
+    Attributes:
+        values: none when it did not get that far; then the remark says why.
+        remark: what a reader must know beside the numbers, for example that jobs were lost.
+    """
 
     who: str
     values: tuple[float, ...]
+    remark: str = ""
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether there is a value at all."""
+        return bool(self.values)
 
     @property
     def median(self) -> float:
-        """The middle value."""
-        return median(self.values)
+        """The middle value; NaN without any."""
+        return median(self.values) if self.values else nan
 
     def to_json(self) -> dict[str, Any]:
         """Return what the results file keeps."""
         return {
             "who": self.who,
-            "median": self.median,
-            "min": min(self.values),
-            "max": max(self.values),
+            "median": self.median if self.values else None,
+            "min": min(self.values, default=None),
+            "max": max(self.values, default=None),
             "runs": list(self.values),
+            **({"remark": self.remark} if self.remark else {}),
         }
 
 
@@ -74,15 +87,19 @@ class Figure:
 
     @property
     def rival(self) -> Samples | None:
-        """The best of the rivals; None without any."""
+        """The best of the rivals that were measured; None without any."""
         best = max if self.more_is_better else min
-        return best(self.rivals, key=lambda one: one.median, default=None)
+        measured = (one for one in self.rivals if one.is_measured)
+        return best(measured, key=lambda one: one.median, default=None)
 
     @property
     def ratio(self) -> float | None:
         """Our median divided by the best rival's; None without a rival, or with one at zero."""
-        best = self.rival
-        return None if best is None or best.median == 0 else self.ours.median / best.median
+        return None if self.rival is None else self.ratio_to(self.rival)
+
+    def ratio_to(self, other: Samples) -> float | None:
+        """Return our median divided by another's; None where that is zero or was not measured."""
+        return self.ours.median / other.median if other.is_measured and other.median else None
 
     @property
     def meets_aim(self) -> bool | None:

@@ -16,7 +16,7 @@ def draw(figures: Sequence[Mapping[str, Any]], title: str, path: Path) -> None:
     """Draw the figures ``rivals.*`` of a results file; the ending says in which format."""
     by_name = {figure["name"]: figure for figure in figures}
     rates = _contestants(by_name["rivals.throughput"])
-    rates.sort(key=lambda one: float(one["median"]))
+    rates.sort(key=lambda one: float(one["median"] or 0))
     canvas = Canvas(figsize=(11, 0.52 * len(rates) + 1.9), facecolor="white")
     left, right = canvas.subplots(1, 2, width_ratios=[1.15, 1], sharey=True)
     names = [one["who"] for one in rates]
@@ -36,8 +36,11 @@ def _contestants(figure: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _bars(axes: Axes, rates: Sequence[Mapping[str, Any]]) -> None:
-    most = max(one["max"] for one in rates)
+    most = max(one["max"] or 0 for one in rates)
     for row, one in enumerate(rates):
+        if one["median"] is None:
+            _write(axes, "no figure", (most * 0.02, row), ha="left")
+            continue
         axes.barh(row, one["median"], height=0.62, color=_colour(one), zorder=2)
         axes.plot([one["min"], one["max"]], [row, row], color=INK, linewidth=1.4, zorder=3)
         for end in (one["min"], one["max"]):
@@ -54,10 +57,12 @@ def _bars(axes: Axes, rates: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _dots(axes: Axes, names: Sequence[str], p50: Mapping[str, Any], p99: Mapping[str, Any]) -> None:
-    middle = {one["who"]: one for one in _contestants(p50)}
-    late = {one["who"]: one for one in _contestants(p99)}
+    middle = {one["who"]: one["median"] for one in _contestants(p50) if one["runs"]}
+    late = {one["who"]: one["median"] for one in _contestants(p99) if one["runs"]}
     for row, who in enumerate(names):
-        near, far = middle[who]["median"], late[who]["median"]
+        if who not in middle:
+            continue
+        near, far = middle[who], late[who]
         colour = OURS if who == "Oblivion" else FAINT
         axes.plot([near, far], [row, row], color=colour, linewidth=2, alpha=0.45, zorder=2)
         axes.plot(near, row, "o", color=colour, markersize=8, zorder=3)
@@ -82,9 +87,7 @@ def _dots(axes: Axes, names: Sequence[str], p50: Mapping[str, Any], p99: Mapping
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.xaxis.set_minor_locator(NullLocator())
-    low = min(one["median"] for one in middle.values())
-    high = max(one["median"] for one in late.values())
-    axes.set_xlim(low / 1.5, high * 1.5)
+    axes.set_xlim(min(middle.values()) / 1.5, max(late.values()) * 1.5)
     _tidy(axes, "ms from request to start, at 50 a second", "filled p50, hollow p99; log scale")
 
 

@@ -18,6 +18,7 @@ import psutil
 ROOT = Path(__file__).parents[1]
 """Where ``bench`` is importable."""
 DEADLINE_S = 30.0
+ENDED = "a worker of the benchmark ended; what it said stands above"
 _LONGEST_ANSWER = 2**26
 _PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -36,15 +37,28 @@ class Worker:
         """The process id."""
         return self._process.pid
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is no more."""
+        return self._process.returncode is not None
+
     async def tell(self, message: object, *, within: float = DEADLINE_S) -> Any:
-        """Send a line and return the answer, which comes within some seconds."""
+        """Send a line and return the answer.
+
+        Raises:
+            RuntimeError: the worker has ended.
+            TimeoutError: no answer came within as many seconds.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(message).encode() + b"\n")
-        async with asyncio.timeout(within):
-            line = await self._process.stdout.readline()
+        try:
+            async with asyncio.timeout(within):
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            raise TimeoutError(f"no answer within {within:g} s to {message}") from None
         if not line:
-            raise RuntimeError("a worker of the benchmark ended; what it said stands above")
+            raise RuntimeError(ENDED)
         return json.loads(line)
 
     async def stop(self) -> None:
@@ -55,7 +69,7 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def worker(module: str, **options: object) -> AsyncIterator[Worker]:
+async def worker(module: str, /, **options: object) -> AsyncIterator[Worker]:
     """Run a module as a worker, ready to be asked, until the block ends."""
     pipe = asyncio.subprocess.PIPE
     process = await start(

@@ -16,9 +16,10 @@ from bench.plot import draw
 
 RESULTS = Path(__file__).parent / "results"
 _COLUMNS = ("figure", "median", "min", "max", "unit", "aim", "rival", "ratio")
-_BESIDE = ("", "tasks/s", "p50 ms", "p99 ms", "CPU ms a task", "set up with")
+_BESIDE = ("", "tasks/s", "ours ÷ its", "p50 ms", "p99 ms", "CPU ms a task", "set up with")
+_NO_FIGURE = "no figure"
 PLOT = "latest.svg"
-_NUMERIC = frozenset({"median", "min", "max", "aim", "rival", "ratio"})
+_NUMERIC = frozenset({"median", "min", "max", "aim", "rival", "ratio", "ours ÷ its"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,18 @@ def show(console: Console, figures: Sequence[Figure]) -> None:
     console.print(table)
     for figure in figures:
         console.print(f"[bold]{figure.name}[/]: {escape(_explained(figure))}", highlight=False)
+    for remark in remarks(figures):
+        console.print(f"[yellow]{escape(remark)}[/]", highlight=False)
+
+
+def remarks(figures: Sequence[Figure]) -> list[str]:
+    """Return what must be known of rivals that lost jobs or have no figure, a line for each."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for figure in figures:
+        for one in figure.rivals:
+            if one.remark:
+                said.setdefault((one.who, one.remark), []).append(figure.name)
+    return [f"{who}: {remark} ({', '.join(names)})" for (who, remark), names in said.items()]
 
 
 def keep(results: Results, name: str, *, whole: bool) -> list[Path]:
@@ -89,7 +102,7 @@ def _cells(figure: Figure) -> list[str]:
         figure.unit,
         str(figure.aim) if figure.aim is not None else "",
         _number(figure.rival.median) if figure.rival is not None else "",
-        f"{figure.ratio:.2f}" if figure.ratio is not None else "",
+        _ratio(figure.ratio),
     ]
 
 
@@ -111,6 +124,7 @@ def _page(results: Results) -> str:
             f"![Jobs a second and latency beside rivals]({PLOT})",
             "",
             *_markdown_table(_BESIDE, _beside(results.figures, results.settings)),
+            *_listed(remarks(results.figures)),
         ],
         "## Figures": _markdown_table(_COLUMNS, [_cells(figure) for figure in results.figures]),
         "## What was measured": [f"- `{one.name}`: {_explained(one)}" for one in results.figures],
@@ -132,10 +146,27 @@ def _beside(figures: Sequence[Figure], settings: Mapping[str, str]) -> list[list
     for figure in figures:
         if figure.name.startswith("rivals."):
             for one in (figure.ours, *figure.rivals):
-                middle, low, high = _spread(one)
-                spread = f" ({low} to {high})" if len(one.values) > 1 else ""
-                rows.setdefault(one.who, [one.who]).append(middle + spread)
+                row = rows.setdefault(one.who, [one.who])
+                row.append(_middle(one))
+                if figure.name == "rivals.throughput":
+                    row.append(_ratio(figure.ratio_to(one)))
     return [[*row, settings.get(who, "")] for who, row in rows.items()]
+
+
+def _middle(one: Samples) -> str:
+    if not one.is_measured:
+        return _NO_FIGURE
+    middle, low, high = _spread(one)
+    return f"{middle} ({low} to {high})" if len(one.values) > 1 else middle
+
+
+def _listed(lines: Sequence[str]) -> list[str]:
+    """Return a list that follows something else; nothing without any."""
+    return ["", *(f"- {line}" for line in lines)] if lines else []
+
+
+def _ratio(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2f}"
 
 
 def _markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:

@@ -1,19 +1,31 @@
 """What the benchmark computes from what it measured."""
 
 import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
+from rich.console import Console
 
 from bench import report
+from bench.effort import Effort
 from bench.figures import Aim, Figure, Samples, oblivion, percentile
 from bench.load import frames
 from bench.load.http import Answer, Connections
 from bench.load.press import Press
 from bench.load.race import Race
+from bench.measures.rivals import figures as figures_of
 from bench.profile import fold
+from bench.rivals.brokers import redis
+from bench.rivals.consumer import Starts
 from bench.rivals.tally import Tally
+from bench.rivals.trial import Contestant, Found, Paced, Saturated, trial
 
 MACHINE = {
     "cpu": "a CPU",
@@ -97,7 +109,9 @@ def test_a_whole_run_writes_a_file_for_programs_a_page_and_a_plot(
         "max": 4000,
         "runs": [3000, 4000],
     }
-    assert "| saq, Redis | 1,500 (1,000 to 2,000) | 1.50 | 120 | 0.50 | as it comes |" in page
+    assert (
+        "| saq, Redis | 1,500 (1,000 to 2,000) | 2.33 | 1.50 | 120 | 0.50 | as it comes |" in page
+    )
     assert "](latest.svg)" in page
     assert (folder / "latest.svg").read_text().startswith("<?xml")
 
@@ -207,3 +221,120 @@ def test_a_tally_is_seen_by_whoever_maps_it(tmp_path: Path) -> None:
     mine.add()
     mine.add()
     assert theirs.value == 2
+
+
+SHORT = Effort(
+    name="short",
+    runs=1,
+    warm_up_seconds=0.2,
+    paced_seconds=0.5,
+    saturated_seconds=0.3,
+    patience=0.5,
+)
+
+
+@pytest.mark.timeout(120)
+async def test_a_rival_that_loses_jobs_has_figures_and_a_remark() -> None:
+    losing = Contestant(who="losing", module="tests.support.losing_rival", broker=redis)
+    found = await trial(losing, SHORT)
+    (paced,) = found.paced
+    assert (len(paced.waits), paced.enqueued) == (20, 25)
+    assert min(paced.waits) > 0
+    assert found.paced_remark == "lost 5 of 25 jobs"
+    assert found.saturated_remark == f"lost 10 of {found.saturated.enqueued:,} jobs"
+    assert found.saturated.rates[0] > 0
+    assert found.failure == ""
+
+
+@pytest.mark.timeout(120)
+async def test_a_rival_that_breaks_down_keeps_what_it_did_before_and_says_why_it_did_no_more() -> (
+    None
+):
+    failing = Contestant(who="failing", module="tests.support.failing_rival", broker=redis)
+    found = await trial(failing, SHORT)
+    assert [len(one.waits) for one in found.paced] == [25]
+    assert found.paced_remark == ""
+    assert found.saturated.rates == ()
+    assert found.saturated_remark == f"no figure: {found.failure}"
+
+
+async def test_a_rival_that_does_not_even_start_is_a_remark() -> None:
+    missing = Contestant(who="missing", module="tests.support.no_such_rival", broker=redis)
+    found = await trial(missing, SHORT)
+    assert found.paced_remark == found.saturated_remark == f"no figure: {found.failure}"
+    assert "a worker of the benchmark ended" in found.failure
+
+
+def all_of(*rates: float, **more: Any) -> Found:
+    """A contestant that did all."""
+    return Found(
+        paced=(Paced(waits=[1.0, 2.0], enqueued=2),),
+        saturated=Saturated(rates=rates, cpu_ms={"worker": 0.5}, enqueued=9, kept=9, **more),
+    )
+
+
+@pytest.fixture
+def spoiled(results: report.Results) -> report.Results:
+    """Results in which one rival lost jobs, one came halfway and one did nothing."""
+    half = (Paced(waits=[3.0], enqueued=1),)
+    theirs = {
+        "whole": all_of(500.0),
+        "lossy": replace(all_of(900.0), paced=(Paced(waits=[4.0], enqueued=3),)),
+        "halfway": Found(paced=half, failure="TimeoutError: too slow"),
+        "absent": Found(failure="RuntimeError: no broker"),
+    }
+    return replace(results, figures=figures_of(all_of(1_000.0), theirs), settings={})
+
+
+def test_the_report_says_of_each_rival_what_it_lost_or_why_it_has_no_figure(
+    spoiled: report.Results, folder: Path
+) -> None:
+    report.keep(spoiled, "quick", whole=True)
+    page = (folder / "latest.md").read_text()
+    latency = "rivals.latency_p50, rivals.latency_p99"
+    assert "| whole | 500 | 2.00 | 2.00 | 2.00 | 0.50 |  |" in page
+    assert "| halfway | no figure |  | 3.00 | 3.00 | no figure |  |" in page
+    assert "| absent | no figure |  | no figure | no figure | no figure |  |" in page
+    assert f"- lossy: lost 2 of 3 jobs ({latency})" in page
+    assert "- halfway: no figure: TimeoutError: too slow (rivals.throughput, rivals.cpu)" in page
+    assert f"- absent: no figure: RuntimeError: no broker (rivals.throughput, {latency}" in page
+    assert "no figure" in (folder / "latest.svg").read_text()
+    data = json.loads((folder / "2026-01-02-quick.json").read_text())
+    throughput = {one["who"]: one for one in data["figures"][0]["rivals"]}
+    assert throughput["absent"] == {
+        "who": "absent",
+        "median": None,
+        "min": None,
+        "max": None,
+        "runs": [],
+        "remark": "no figure: RuntimeError: no broker",
+    }
+    assert data["figures"][0]["ratio"] == pytest.approx(1_000 / 900)
+
+
+def test_what_rivals_lost_is_printed_too(spoiled: report.Results) -> None:
+    printed = StringIO()
+    report.show(Console(file=printed, width=200), spoiled.figures)
+    assert "lossy: lost 2 of 3 jobs" in printed.getvalue()
+
+
+@pytest.fixture
+def hasty_threads() -> Iterator[None]:
+    """Let threads take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("hasty_threads")
+def test_no_start_is_lost_that_a_thread_notes_while_another_takes_what_was_noted() -> None:
+    starts, taken = Starts(), dict[str, int]()
+    titles = [f"paced {number}" for number in range(40_000)]
+    with ThreadPoolExecutor(4) as pool:
+        noting = pool.map(starts.note, titles, chunksize=1)
+        while len(taken) + 5_000 < len(titles):
+            taken |= starts.take()
+        list(noting)
+    taken |= starts.take()
+    assert taken.keys() == set(titles)

@@ -9,22 +9,38 @@ from typing import Any
 
 import uvloop
 
-from bench.rivals.rival import Notes, open_rival
+from bench.rivals.rival import PACED, Notes, open_rival
 from bench.rivals.tally import Tally
 from bench.workers.talk import options, questions, say
 
 
+class Starts:
+    """When each job began that is asked for; noted from any thread."""
+
+    def __init__(self) -> None:
+        self._at: dict[str, int] = {}
+
+    def note(self, title: str) -> None:
+        """Note that a job begins now."""
+        if title.startswith(PACED):
+            self._at[title] = time.monotonic_ns()
+
+    def take(self) -> dict[str, int]:
+        """Return what was noted since the last time: each start once, and none never."""
+        taken: dict[str, int] = {}
+        # One by one, each in one step: a thread that notes meanwhile is heard now or next time.
+        while self._at:
+            title, at = self._at.popitem()
+            taken[title] = at
+        return taken
+
+
 async def main(told: dict[str, Any]) -> None:
     """Work, and hand out when jobs began whenever the benchmark asks."""
-    starts: dict[str, int] = {}
+    starts = Starts()
     tally = Tally(Path(told["tally"]))
-
-    def started(title: str) -> None:
-        if told_apart(title):
-            starts[title] = time.monotonic_ns()
-
-    rival = open_rival(told["library"], told["url"])
-    working = asyncio.create_task(rival.work(Notes(started=started, ended=tally.add)))
+    rival = open_rival(told["module"], told["url"])
+    working = asyncio.create_task(rival.work(Notes(started=starts.note, ended=tally.add)))
     say("ready")
     asking = asyncio.create_task(_answer(starts))
     await asyncio.wait({working, asking}, return_when=asyncio.FIRST_COMPLETED)
@@ -34,15 +50,9 @@ async def main(told: dict[str, Any]) -> None:
     os._exit(0)
 
 
-def told_apart(title: str) -> bool:
-    """Say whether the start of this job is asked for."""
-    return title.startswith("paced")
-
-
-async def _answer(starts: dict[str, int]) -> None:
+async def _answer(starts: Starts) -> None:
     async for _ in questions():
-        say(starts)
-        starts.clear()
+        say(starts.take())
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 """Where jobs for a rival are enqueued, in a process of its own."""
 
 import asyncio
+import contextlib
 import itertools
+import time
 from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from bench.load.pace import at_pace, until
-from bench.rivals.rival import Rival, open_rival
+from bench.rivals.rival import PACED, Rival, open_rival
 from bench.rivals.tally import Tally
 from bench.workers.talk import options, orders, say
 
 _LOOK_EVERY_S = 0.002
-_ENDED_WITHIN_S = 120.0
 
 
 class Producer:
@@ -27,12 +28,18 @@ class Producer:
 
     async def pace(self, *, seconds: float, per_second: int) -> dict[str, int]:
         """Enqueue at an even pace; return when each job was handed in."""
-        titles = [f"paced {next(self._numbers)}" for _ in range(int(seconds * per_second))]
+        titles = [f"{PACED} {next(self._numbers)}" for _ in range(int(seconds * per_second))]
         self._posted += len(titles)
         return await at_pace(self._rival.enqueue, titles, per_second)
 
-    async def saturate(self, *, backlog: int, clients: int, seconds: float) -> dict[str, int]:
-        """Keep jobs waiting for a while; end when all are done, and say what is stored."""
+    async def saturate(
+        self, *, backlog: int, clients: int, seconds: float, patience: float
+    ) -> dict[str, int]:
+        """Keep jobs waiting a while; end when all are done, or none was for ``patience`` seconds.
+
+        Return how many were enqueued so far, how many of these ended, and how many results the
+        store holds.
+        """
         room = asyncio.Semaphore(0)
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._feed(room)) for _ in range(clients)]
@@ -40,13 +47,26 @@ class Producer:
             await asyncio.sleep(seconds)
             for task in tasks:
                 task.cancel()
-        async with asyncio.timeout(_ENDED_WITHIN_S):
-            await until(lambda: self._tally.value >= self._posted)
-        return {"posted": self._posted, "done": self._tally.value}
+        await self._ended(patience)
+        done = self._tally.value
+        return {"posted": self._posted, "done": done, "stored": await self._stored(done, patience)}
 
-    async def stored(self) -> int:
-        """Return how many results the store holds."""
-        return await self._rival.stored()
+    async def _ended(self, patience: float) -> None:
+        done = -1
+        while done < self._tally.value < self._posted:
+            done = self._tally.value
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await until(lambda: self._tally.value >= self._posted)
+
+    async def _stored(self, done: int, patience: float) -> int:
+        """Return what the store holds, once that is as many as ended; some store a little later."""
+        deadline = time.monotonic() + patience
+        stored = await self._rival.stored()
+        while stored < done and time.monotonic() < deadline:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            stored = await self._rival.stored()
+        return stored
 
     async def _feed(self, room: asyncio.Semaphore) -> None:
         while True:
@@ -66,7 +86,7 @@ class Producer:
 
 async def main(told: dict[str, Any]) -> None:
     """Connect, then do what the benchmark says."""
-    rival = open_rival(told["library"], told["url"])
+    rival = open_rival(told["module"], told["url"])
     await rival.connect()
     producer = Producer(rival, Tally(Path(told["tally"])))
     say("ready")

@@ -8,6 +8,9 @@ from typing import Protocol
 CONCURRENCY = 100
 """Jobs at once in a rival's worker: as many as our agents have slots together."""
 
+PACED = "paced"
+"""How the title of a job begins whose start is asked for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Notes:
@@ -35,7 +38,7 @@ class Rival(Protocol):
         """Return how many results the store holds."""
 
 
-def open_rival(library: str, url: str) -> Rival:
+def open_rival(module: str, url: str) -> Rival:
     """Return a rival at its broker; each is a module of its own, so that only its own is loaded."""
-    make: Callable[[str], Rival] = importlib.import_module(f"bench.rivals.on_{library}").open_rival
+    make: Callable[[str], Rival] = importlib.import_module(module).open_rival
     return make(url)

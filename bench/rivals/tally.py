@@ -2,6 +2,7 @@
 
 import mmap
 import struct
+import threading
 from pathlib import Path
 
 _NUMBER = struct.Struct("<q")
@@ -16,6 +17,7 @@ class Tally:
         with path.open("r+b") as file:
             self._map = mmap.mmap(file.fileno(), _NUMBER.size)
         self._value = self.value
+        self._lock = threading.Lock()
 
     @property
     def value(self) -> int:
@@ -24,6 +26,7 @@ class Tally:
         return int(value)
 
     def add(self) -> None:
-        """Count one more."""
-        self._value += 1
-        _NUMBER.pack_into(self._map, 0, self._value)
+        """Count one more; from any thread, as some rivals end their jobs on several."""
+        with self._lock:
+            self._value += 1
+            _NUMBER.pack_into(self._map, 0, self._value)
