@@ -10,6 +10,7 @@ from nexus.bus import LocalBus
 from nexus.delivery import Delivery
 from nexus.domain.errors import Unavailable
 from nexus.gateway import FrontDoor, create_gateway
+from nexus.key_watch import KeyWatch
 from nexus.keys import (
     AdminCredentials,
     Keys,
@@ -55,7 +56,7 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     platform = Platform(
         store=store,
         bus=bus,
-        tokens=Tokens(key=keys.signing),
+        tokens=Tokens(keys.signing),
         pepper=keys.pepper,
         clock=clock,
         limits=settings.limits,
@@ -63,8 +64,9 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     )
     try:
         new_admin = await _bootstrap(platform, settings, keys)
-        async with _delivering(platform) as delivery:
-            door = create_gateway(platform, delivery, create_api(platform))
+        async with _delivering(platform, KeyWatch(platform, settings.data_dir)) as delivery:
+            api = create_api(platform, settings.guess_limits)
+            door = create_gateway(platform, delivery, api)
             yield Nexus(
                 door=door,
                 delivery=delivery,
@@ -78,15 +80,17 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
 
 
 @contextlib.asynccontextmanager
-async def _delivering(platform: Platform) -> AsyncIterator[Delivery]:
+async def _delivering(platform: Platform, watch: KeyWatch) -> AsyncIterator[Delivery]:
     delivery = Delivery(platform)
     async with asyncio.TaskGroup() as group:
         senders = group.create_task(delivery.run(), name="delivery")
+        watching = group.create_task(watch.run(), name="key watch")
         try:
             yield delivery
         finally:
             await delivery.finish()
             senders.cancel()
+            watching.cancel()
 
 
 async def _bootstrap(platform: Platform, settings: Settings, keys: Keys) -> AdminCredentials | None:
@@ -104,7 +108,7 @@ async def _join(platform: Platform, settings: Settings, keys: Keys) -> None:
     store = platform.store
     if not platform.is_shared:
         await store.write(installation.start_alone, platform.limits.lease_ms)
-    elif not await store.write(installation.has_same_keys, keys.fingerprint):
+    elif not await store.write(installation.has_same_keys, keys.fingerprint, keys.signing):
         raise DataDirError(
             f"the keys in {settings.data_dir} are not those of the database's other nodes; "
             "copy signing.key and pepper.key from the data folder of one of them"

@@ -5,43 +5,107 @@ import hmac
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from nexus.services.signing import KEY_BYTES, Keyring, SigningKey
 from nexus.store import DataDirError
-
-_KEY_BYTES = 32
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Keys:
     """What signs tokens, and what client secrets are hashed with."""
 
-    signing: bytes
+    signing: Keyring
     pepper: bytes
 
     @property
     def fingerprint(self) -> str:
-        """What tells these keys from others and betrays neither."""
-        return hmac.new(self.pepper, b"fingerprint of" + self.signing, hashlib.sha256).hexdigest()
+        """What tells this pepper from others and does not betray it."""
+        return hmac.new(self.pepper, b"fingerprint", hashlib.sha256).hexdigest()
 
 
-def load_keys(data_dir: Path) -> Keys:
-    """Return the installation's keys; made at the first start."""
-    return Keys(signing=_key(data_dir / "signing.key"), pepper=_key(data_dir / "pepper.key"))
+def load_keys(data_dir: Path, signing_secrets: Sequence[str] = ()) -> Keys:
+    """Return the installation's keys; made at the first start.
+
+    ``signing_secrets`` are texts that take the place of the file of signing keys, the newest first.
+
+    Raises:
+        DataDirError: a file is damaged.
+    """
+    if signing_secrets:
+        signing = Keyring.of(*(secret.encode() for secret in signing_secrets))
+    else:
+        signing = load_signing_keys(data_dir)
+    return Keys(signing=signing, pepper=_pepper(data_dir / "pepper.key"))
 
 
-def _key(path: Path) -> bytes:
+def _pepper(path: Path) -> bytes:
     try:
-        key = bytes.fromhex(path.read_text().strip())
+        return _long_enough(bytes.fromhex(path.read_text().strip()), path)
     except FileNotFoundError:
-        key = secrets.token_bytes(_KEY_BYTES)
+        key = secrets.token_bytes(KEY_BYTES)
         write_private(path, key.hex() + "\n")
+        return key
     except ValueError as error:
-        raise DataDirError(f"{path} is damaged; restore it from a backup") from error
-    if len(key) < _KEY_BYTES:
-        raise DataDirError(f"{path} is shorter than {_KEY_BYTES} bytes; restore it from a backup")
+        raise _damaged(path) from error
+
+
+def signing_keys_path(data_dir: Path) -> Path:
+    """Return where the keys are kept that sign tokens: one a line, the newest first.
+
+    A line is a key in hexadecimal and, where it is not good from the beginning, since when it is.
+    """
+    return data_dir / "signing.key"
+
+
+def load_signing_keys(data_dir: Path) -> Keyring:
+    """Return the keys that sign and verify tokens; the first one is made.
+
+    Raises:
+        DataDirError: the file is damaged.
+    """
+    path = signing_keys_path(data_dir)
+    try:
+        lines = path.read_text().splitlines()
+        return Keyring(tuple(_signing_key(line, path) for line in lines if line.strip()))
+    except FileNotFoundError:
+        ring = Keyring.of(secrets.token_bytes(KEY_BYTES))
+        write_signing_keys(data_dir, ring)
+        return ring
+    except ValueError as error:
+        raise _damaged(path) from error
+
+
+def _signing_key(line: str, path: Path) -> SigningKey:
+    key, _, since = line.strip().partition(" ")
+    since_ms = int(datetime.fromisoformat(since).timestamp() * 1000) if since else 0
+    return SigningKey(secret=_long_enough(bytes.fromhex(key), path), since_ms=since_ms)
+
+
+def _long_enough(key: bytes, path: Path) -> bytes:
+    if len(key) < KEY_BYTES:
+        raise DataDirError(f"{path} is shorter than {KEY_BYTES} bytes; restore it from a backup")
     return key
+
+
+def _damaged(path: Path) -> DataDirError:
+    return DataDirError(f"{path} is damaged; restore it from a backup")
+
+
+def write_signing_keys(data_dir: Path, ring: Keyring) -> None:
+    """Keep the keys that sign tokens, readable by their owner only."""
+    lines = [_line(key) + "\n" for key in ring.keys]
+    write_private(signing_keys_path(data_dir), "".join(lines))
+
+
+def _line(key: SigningKey) -> str:
+    if not key.since_ms:
+        return key.secret.hex()
+    since = datetime.fromtimestamp(key.since_ms / 1000, UTC)
+    return f"{key.secret.hex()} {since.isoformat(timespec='milliseconds')}"
 
 
 @dataclass(frozen=True, kw_only=True)

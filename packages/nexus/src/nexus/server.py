@@ -72,7 +72,7 @@ async def serve(
     with contextlib.closing(listener):
         async with running(settings, clock) as nexus:
             url = _url(settings.host, listener.getsockname()[1])
-            await _Server(nexus, url, started).serve(sockets=[listener])
+            await _Server(nexus, url, settings.trusted_proxies, started).serve(sockets=[listener])
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -104,7 +104,9 @@ def _url(host: str, port: int) -> str:
 class _Server(uvicorn.Server):
     """uvicorn, with its own way to stop: drain first."""
 
-    def __init__(self, nexus: Nexus, url: str, started: Callable[[Serving], None]) -> None:
+    def __init__(
+        self, nexus: Nexus, url: str, proxies: str, started: Callable[[Serving], None]
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 nexus.door,
@@ -114,6 +116,7 @@ class _Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                forwarded_allow_ips=proxies,
                 ws_per_message_deflate=False,
                 ws_max_size=MAX_FRAME_BYTES,
                 timeout_graceful_shutdown=_GRACE_S,

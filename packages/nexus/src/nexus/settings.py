@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from nexus.domain.limits import Limits
+from nexus.domain.limits import GuessLimits, Limits
 
 
 class SettingsError(Exception):
@@ -39,6 +39,15 @@ class Settings(BaseSettings):
         Field(validation_alias=AliasChoices("log_level", "NEXUS_LOG_LEVEL", "LOG_LEVEL")),
     ] = "info"
 
+    guesses_per_minute: int = Field(default=10, ge=1, le=10_000)
+    """Wrong secrets that are taken for one client from one address."""
+    guesses_per_address: int = Field(default=100, ge=1, le=100_000)
+    guesses_per_client: int = Field(default=100, ge=1, le=100_000)
+    registrations_per_minute: int = Field(default=60, ge=1, le=100_000)
+    """Refused requests to register that are taken from one address."""
+    trusted_proxies: str = "127.0.0.1, ::1"
+    """Addresses or networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
+
     @field_validator("database_url")
     @classmethod
     def _empty_is_none(cls, url: SecretStr | None) -> SecretStr | None:
@@ -50,6 +59,16 @@ class Settings(BaseSettings):
         return Limits(
             heartbeat_interval_ms=int(self.heartbeat_seconds * 1000),
             lease_ms=int(self.lease_seconds * 1000),
+        )
+
+    @property
+    def guess_limits(self) -> GuessLimits:
+        """How much may go wrong at the doors that take secrets."""
+        return GuessLimits(
+            at_address=self.guesses_per_minute,
+            of_address=self.guesses_per_address,
+            of_client=self.guesses_per_client,
+            registrations=self.registrations_per_minute,
         )
 
     @property

@@ -19,6 +19,7 @@ OPEN = {
     "/auth/register",
     "/auth/registration-status",
     "/auth/token",
+    "/auth/revoke",
     "/livez",
     "/readyz",
 }

@@ -28,6 +28,7 @@ _PATIENCE = 100
 
 _FOR_PEOPLE = "shows people what is there; its own tests say how"
 _FOR_JOINING = "who asks to join holds no task yet; the tests of registration say how"
+_FOR_A_CUT = "cuts agents off for people; its own tests drive it, on both databases"
 _FOR_A_START = "what a first start needs is there before the first step"
 NO_STEPS = {
     "activity.newest": _FOR_PEOPLE,
@@ -42,12 +43,15 @@ NO_STEPS = {
     "idempotency.came_before": _FOR_JOINING,
     "identity.client": "a caller is known before it commands",
     "identity.principal": "a caller is known before it commands",
+    "attempts.take_away": _FOR_A_CUT,
     "installation.add_admin": _FOR_A_START,
     "installation.begin_epoch": "a restored backup is another history",
     "installation.bootstrap": _FOR_A_START,
     "installation.has_admin": _FOR_A_START,
     "installation.has_same_keys": _FOR_A_START,
+    "installation.note_signing_key": _FOR_A_START,
     "installation.put_admin": _FOR_A_START,
+    "installation.reset_admin": "a lost secret is replaced from the machine itself",
     "presence.attended": "a look of one node at its sessions; the tests of several nodes need it",
     "projects.list_all": _FOR_PEOPLE,
     "readiness.schema_is_current": _FOR_A_START,
@@ -60,9 +64,18 @@ NO_STEPS = {
     "registration_tokens.revoke": _FOR_JOINING,
     "registration_tokens.row": _FOR_JOINING,
     "registration_tokens.spend": _FOR_JOINING,
+    "revocations.log_out": _FOR_A_CUT,
+    "revocations.revoke": _FOR_A_CUT,
+    "revocations.void_all": _FOR_A_CUT,
+    "rotation.rotate": _FOR_A_CUT,
     "statistics.of_project": _FOR_PEOPLE,
     "statistics.of_tasks": _FOR_PEOPLE,
     "statistics.of_tenant": _FOR_PEOPLE,
+    "stops.ban": _FOR_A_CUT,
+    "stops.resume_all": _FOR_A_CUT,
+    "stops.state": _FOR_A_CUT,
+    "stops.stop_all": _FOR_A_CUT,
+    "stops.unban": _FOR_A_CUT,
     "tasks.counts": _FOR_PEOPLE,
     "threads.page": _FOR_PEOPLE,
 }

@@ -12,6 +12,7 @@ from nexus.delivery.hub import Hub
 from nexus.domain.watch import NOTE_EVERY_MS, OUTAGE_MS, SET_BACK_MS, is_set_back, is_unwatched
 from nexus.services import attempts, dispatch, watch
 from nexus.services.platform import Platform
+from nexus.services.signing import Keyring
 from nexus.services.tokens import Tokens
 from nexus.store import Tx
 from nexus.store.recent import RecentEvents
@@ -51,7 +52,7 @@ def caretaker(world: ServiceWorld) -> Caretaker:
     platform = Platform(
         store=Directly(world),
         bus=LocalBus(),
-        tokens=Tokens(key=b"k" * 32),
+        tokens=Tokens(Keyring.of(b"k" * 32)),
         pepper=b"",
         clock=world.time,
         limits=world.limits,

@@ -1,4 +1,4 @@
-"""Where people make, see, change, wake and disconnect agents over HTTP."""
+"""Where people make, see, change and wake agents over HTTP."""
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -65,14 +65,3 @@ async def wake_agent(door: AdminDoor, agent_id: str, wish: Wake | None = None) -
         return Acknowledged()
 
     return await door.post(wake)
-
-
-@router.post("/{agent_id}/disconnect", response_model=Agent)
-async def disconnect_agent(door: AdminDoor, agent_id: str) -> Response:
-    """End an agent's session, if it has one; it may connect again."""
-
-    def disconnect(tx: Tx, caller: Principal) -> Agent:
-        agents.disconnect(tx, caller, agent_id)
-        return agents.show(tx, caller.tenant_id, agent_id)
-
-    return await door.post(disconnect)

@@ -9,6 +9,7 @@ from nexus.api import (
     agents,
     approval,
     auth,
+    custody,
     docs,
     feed,
     groups,
@@ -20,27 +21,31 @@ from nexus.api import (
     tasks,
     work,
 )
+from nexus.api.guard import Guard
 from nexus.api.hashing import Hashers
 from nexus.api.headers import SafeHeaders
 from nexus.api.limits import RequestLimits
 from nexus.api.metrics import RequestMetrics
+from nexus.api.registering import RegistrationLimits
 from nexus.api.shortcut import Shortcut
 from nexus.api.waiting import Drain
+from nexus.domain.limits import GuessLimits
 from nexus.services.platform import Platform
 
 _ROOMS = (
     *(work, auth, tasks, groups, projects),
-    *(registration, registration_tokens, approval, agents, feed, health),
+    *(registration, registration_tokens, approval, agents, custody, feed, health),
 )
 """In the order in which a request looks for its route: where most requests go comes first, and
 what stands in the place of an agent's id before the agents."""
 
 
-def create_api(platform: Platform) -> FastAPI:
+def create_api(platform: Platform, guesses: GuessLimits | None = None) -> FastAPI:
     """Return the ASGI app of the HTTP API, served by ``platform``.
 
     It holds nothing open: there is nothing to start, and nothing to close.
     """
+    limits = guesses or GuessLimits()
     api = FastAPI(
         title="Nexus",
         version=__version__,
@@ -56,11 +61,13 @@ def create_api(platform: Platform) -> FastAPI:
             Middleware(RequestMetrics),
             Middleware(problems.Boundary),
             Middleware(RequestLimits),
+            Middleware(RegistrationLimits, platform=platform, limits=limits),
             Middleware(Shortcut, routes=[route for room in _ROOMS for route in room.router.routes]),
         ],
     )
     api.state.platform = platform
     api.state.hashers = Hashers()
+    api.state.guard = Guard(limits)
     api.state.drain = Drain(platform)
     problems.install(api)
     docs.install(api)

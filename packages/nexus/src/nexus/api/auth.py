@@ -1,5 +1,7 @@
 """Where clients get their access tokens (RFC 6749, section 4.4) and find out how (RFC 8414)."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -7,26 +9,26 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from nexus.api.answers import Json
-from nexus.api.credentials import (
-    FORM,
-    GRANT,
-    Credentials,
-    OAuthError,
-    invalid_client,
-    read_credentials,
-)
+from nexus.api.credentials import FORM, GRANT, OAuthError, invalid_client, read_asked
 from nexus.api.door import Here
-from nexus.api.hashing import Hashers, Hashing
 from nexus.api.problems import BASIC
 from nexus.api.proving import proven
-from nexus.domain.errors import NexusError, Unauthenticated, Unavailable
-from nexus.domain.principal import Principal, Role
-from nexus.services import identity
+from nexus.domain.errors import (
+    Forbidden,
+    NexusError,
+    TooManyAttempts,
+    Unauthenticated,
+    Unavailable,
+)
+from nexus.domain.principal import Principal, Role, narrowed
+from nexus.services import identity, revocations
 from nexus.services.platform import Platform
+from nexus.store.tx import Row
 
 router = APIRouter(tags=["auth"])
 
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_METHODS = ["client_secret_basic", "client_secret_post"]
 
 
 class AccessToken(BaseModel):
@@ -38,6 +40,19 @@ class AccessToken(BaseModel):
     scope: Role
 
 
+class Metadata(BaseModel):
+    """What RFC 8414 has a client know; no grant that we offer has an authorization endpoint."""
+
+    issuer: str
+    token_endpoint: str
+    revocation_endpoint: str
+    grant_types_supported: list[str] = [GRANT]
+    response_types_supported: list[str] = []
+    scopes_supported: list[str] = sorted(Role)
+    token_endpoint_auth_methods_supported: list[str] = _METHODS
+    revocation_endpoint_auth_methods_supported: list[str] = _METHODS
+
+
 class Refusal(BaseModel):
     """Why it gets none (RFC 6749, section 5.2); ``code`` is the protocol's own word."""
 
@@ -46,56 +61,113 @@ class Refusal(BaseModel):
     code: str | None = None
 
 
-_FIELDS = {
-    "type": "object",
-    "properties": {
-        "grant_type": {"type": "string", "const": GRANT},
-        "client_id": {"type": "string"},
-        "client_secret": {"type": "string", "format": "password"},
-    },
+_FIELDS: dict[str, dict[str, str]] = {
+    "grant_type": {"type": "string", "const": GRANT},
+    "client_id": {"type": "string"},
+    "client_secret": {"type": "string", "format": "password"},
+    "scope": {"type": "string"},
+    "token": {"type": "string", "format": "password"},
+    "token_type_hint": {"type": "string"},
 }
-_BODY = {
-    "content": {
-        FORM: {"schema": {**_FIELDS, "required": ["grant_type"]}},
-        "application/json": {"schema": {**_FIELDS, "required": ["client_id", "client_secret"]}},
+_REFUSALS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Refusal} for status in (400, 401, 422, 429, 503)
+}
+
+
+def _body(names: Sequence[str], form: Sequence[str], json: Sequence[str]) -> dict[str, Any]:
+    properties = {name: _FIELDS[name] for name in names}
+    schema = {"type": "object", "properties": properties}
+    return {
+        "content": {
+            FORM: {"schema": {**schema, "required": [*form]}},
+            "application/json": {"schema": {**schema, "required": [*json]}},
+        }
     }
-}
+
+
+_CREDENTIALS = ("client_id", "client_secret")
+_TOKEN_BODY = _body(("grant_type", *_CREDENTIALS, "scope"), form=["grant_type"], json=_CREDENTIALS)
+_REVOKE_BODY = _body((*_CREDENTIALS, "token", "token_type_hint"), form=["token"], json=["token"])
 
 
 @router.post(
     "/auth/token",
     response_model=AccessToken,
-    responses={400: {"model": Refusal}, 401: {"model": Refusal}, 422: {"model": Refusal}},
-    openapi_extra={"requestBody": _BODY},
+    responses=_REFUSALS,
+    openapi_extra={"requestBody": _TOKEN_BODY},
 )
-async def issue_token(request: Request, platform: Here, hashers: Hashing) -> Response:
+async def issue_token(request: Request, platform: Here) -> Response:
     """Give a client that proves who it is an access token.
 
-    The credentials come as a form, as JSON, or with HTTP Basic beside a form.
+    The credentials come as a form, as JSON, or with HTTP Basic beside a form. A ``scope`` narrows
+    what the token allows.
     """
     try:
-        credentials = await read_credentials(request)
-        caller = await _authenticate(platform, hashers, credentials)
+        asked = await read_asked(request)
+        asked.require_grant()
+        caller = _admitted(await proven(request, asked.credentials))
+        scoped = _scoped(caller, asked.fields.get("scope", ""))
     except OAuthError as refusal:
         return _refused(refusal)
     except NexusError as error:
         return _failed(error)
-    token = AccessToken(
-        access_token=platform.tokens.issue(caller, platform.clock()),
-        expires_in=platform.tokens.lifetime_s,
-        scope=caller.role,
-    )
-    return Json(token.model_dump(mode="json"), headers=_NO_STORE)
+    token = {
+        "access_token": platform.tokens.issue(scoped, platform.clock()),
+        "token_type": "Bearer",
+        "expires_in": platform.tokens.lifetime_s,
+        "scope": scoped.role,
+    }
+    return Json(token, headers=_NO_STORE)
 
 
-async def _authenticate(
-    platform: Platform, hashers: Hashers, credentials: Credentials
-) -> Principal:
-    client = await proven(platform, hashers, credentials)
+def _admitted(client: Row) -> Principal:
+    """Only who knows the secret is told more than that something is wrong."""
     try:
         return identity.admitted(client)
     except Unauthenticated as refusal:
         raise invalid_client(refusal.message, refusal.code) from refusal
+
+
+def _scoped(caller: Principal, scope: str) -> Principal:
+    role = narrowed(caller.role, scope.split(" ") if scope else ())
+    if role is None:
+        allowed = " or ".join(sorted(caller.role.covers))
+        raise OAuthError("invalid_scope", f"this client may ask for the scope {allowed}")
+    return caller if role is caller.role else replace(caller, role=role)
+
+
+@router.post(
+    "/auth/revoke",
+    response_class=Response,
+    responses={200: {"description": "The token is void, or was none.", "content": {}}, **_REFUSALS},
+    openapi_extra={"requestBody": _REVOKE_BODY},
+)
+async def revoke_token(request: Request, platform: Here) -> Response:
+    """Make a token void before its time (RFC 7009), and end the session that it opened.
+
+    The client proves who it is as for a token. It may revoke its own tokens, and an admin those
+    of every client in its tenant. What is no good token is as void as it can be: that is 200 too.
+    """
+    try:
+        asked = await read_asked(request)
+        client = await proven(request, asked.credentials)
+        token = _good(platform, asked.required("token"))
+        if token is not None:
+            await platform.store.write(revocations.revoke, client, token)
+    except OAuthError as refusal:
+        return _refused(refusal)
+    except Forbidden as refusal:
+        return _refused(OAuthError("unauthorized_client", refusal.message))
+    except NexusError as error:
+        return _failed(error)
+    return Response(status_code=200, headers=_NO_STORE)
+
+
+def _good(platform: Platform, token: str) -> Principal | None:
+    try:
+        return platform.tokens.read(token, platform.clock())
+    except Unauthenticated:
+        return None
 
 
 def _refused(refusal: OAuthError) -> Response:
@@ -108,7 +180,7 @@ def _refused(refusal: OAuthError) -> Response:
 
 def _failed(error: NexusError) -> Response:
     """Say in OAuth's form what RFC 6749 has no words for."""
-    if isinstance(error, Unavailable):
+    if isinstance(error, (Unavailable, TooManyAttempts)):
         headers = {**_NO_STORE, "Retry-After": str(error.retry_after)}
         said = Refusal(error="temporarily_unavailable", error_description=error.message)
         return _answer(said, error.status, headers)
@@ -120,15 +192,14 @@ def _answer(said: Refusal, status: int, headers: dict[str, str]) -> Response:
     return Json(said.model_dump(exclude_none=True), status_code=status, headers=headers)
 
 
-@router.get("/.well-known/oauth-authorization-server")
-async def describe_server(request: Request) -> dict[str, Any]:
-    """Return what a client must know to get a token."""
+@router.get("/.well-known/oauth-authorization-server", response_model=Metadata)
+async def describe_server(request: Request) -> Response:
+    """Return what a client must know to get a token, at the address by which it came."""
     issuer = str(request.base_url).rstrip("/")
-    return {
-        "issuer": issuer,
-        "token_endpoint": f"{issuer}/auth/token",
-        "grant_types_supported": [GRANT],
-        "response_types_supported": [],
-        "scopes_supported": sorted(Role),
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-    }
+    return Json(
+        Metadata(
+            issuer=issuer,
+            token_endpoint=f"{issuer}/auth/token",
+            revocation_endpoint=f"{issuer}/auth/revoke",
+        ).model_dump(mode="json")
+    )

@@ -1,4 +1,4 @@
-"""Where a token request is read: form, HTTP Basic or JSON (RFC 6749, sections 2.3.1 and 4.4)."""
+"""Where a client's request is read: form, HTTP Basic or JSON (RFC 6749, sections 2.3.1 and 4.4)."""
 
 import base64
 import binascii
@@ -13,6 +13,8 @@ from nexus.domain.errors import NexusError
 
 GRANT = "client_credentials"
 FORM = "application/x-www-form-urlencoded"
+_TEXTS = ("client_id", "client_secret", "scope", "token", "token_type_hint")
+"""What is read of a JSON body beside the grant; RFC 6749 has others ignored."""
 
 
 class OAuthError(Exception):
@@ -46,16 +48,57 @@ class Credentials:
     secrets: tuple[str, ...] = field(repr=False)
 
 
-async def read_credentials(request: Request) -> Credentials:
-    """Return the credentials of a token request.
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a client says who it is, if it does, and what else it says."""
+
+    basic: Credentials | None
+    fields: Mapping[str, str] = field(repr=False)
+
+    @property
+    def credentials(self) -> Credentials:
+        """Who the client says it is.
+
+        Raises:
+            OAuthError: it does not, or says two things.
+        """
+        if self.basic is not None:
+            return _agreeing(self.basic, self.fields)
+        return _from_fields(self.fields)
+
+    def require_grant(self) -> None:
+        """Refuse another grant than that of client credentials.
+
+        Raises:
+            OAuthError: it asks for another one, or for none.
+        """
+        grant = self.fields.get("grant_type")
+        if grant is None:
+            raise invalid_request(f"grant_type is missing; send grant_type={GRANT}")
+        if grant != GRANT:
+            raise OAuthError("unsupported_grant_type", f"only grant_type={GRANT} is supported")
+
+    def required(self, name: str) -> str:
+        """Return a parameter.
+
+        Raises:
+            OAuthError: it is missing.
+        """
+        value = self.fields.get(name)
+        if not value:
+            raise invalid_request(f"{name} is missing")
+        return value
+
+
+async def read_asked(request: Request) -> Asked:
+    """Return what a client asks for at an endpoint of OAuth.
 
     Raises:
-        OAuthError: it has none, or asks for another grant.
+        OAuthError: it cannot be read.
     """
     basic = read_basic(request)
     fields = _fields(request.headers.get("content-type", ""), await request.body())
-    _require_grant(fields)
-    return _agreeing(basic, fields) if basic is not None else _from_fields(fields)
+    return Asked(basic=basic, fields=fields)
 
 
 def _agreeing(basic: Credentials, fields: Mapping[str, str]) -> Credentials:
@@ -120,19 +163,12 @@ def _json_fields(body: bytes) -> dict[str, str]:
         raise invalid_request(error.message) from error
     if not isinstance(value, dict):
         raise invalid_request('send a JSON object: {"client_id": ..., "client_secret": ...}')
-    named = {name: value[name] for name in ("client_id", "client_secret") if name in value}
-    if not all(isinstance(text, str) for text in named.values()):
-        raise invalid_request("client_id and client_secret must be texts")
+    named = {name: value[name] for name in _TEXTS if value.get(name) is not None}
+    for name, text in named.items():
+        if not isinstance(text, str):
+            raise invalid_request(f"{name} must be a text")
     grant = value.get("grant_type", GRANT)
     return {**named, "grant_type": grant if isinstance(grant, str) else repr(grant)}
-
-
-def _require_grant(fields: Mapping[str, str]) -> None:
-    grant = fields.get("grant_type")
-    if grant is None:
-        raise invalid_request(f"grant_type is missing; send grant_type={GRANT}")
-    if grant != GRANT:
-        raise OAuthError("unsupported_grant_type", f"only grant_type={GRANT} is supported")
 
 
 def _from_fields(fields: Mapping[str, str]) -> Credentials:

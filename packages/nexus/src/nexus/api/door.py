@@ -80,7 +80,7 @@ class Door:
 
     def _enter(self, tx: Tx, act: Act[R]) -> R:
         """Judge the caller by what is stored now; its token may be older than that."""
-        caller = identity.principal(tx, self.claimed.client_id)
+        caller = identity.principal(tx, self.claimed)
         self.requires(caller)
         return act(tx, caller)
 

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nexus.api.answers import Json
-from nexus.domain.errors import Invalid, NexusError, Unauthenticated, Unavailable
+from nexus.domain.errors import Invalid, NexusError, TooManyAttempts, Unauthenticated, Unavailable
 from oblivion.protocol import ErrorCode, FieldProblem, Problem
 
 logger = structlog.get_logger(__name__)
@@ -100,7 +100,7 @@ def refused(error: NexusError) -> Response:
 
 
 def _headers(error: NexusError) -> dict[str, str]:
-    if isinstance(error, Unavailable):
+    if isinstance(error, (Unavailable, TooManyAttempts)):
         return {"Retry-After": str(error.retry_after)}
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": _challenge(error)}

@@ -8,12 +8,11 @@ from nexus.api.answers import answer
 from nexus.api.bodies import JsonRoute
 from nexus.api.credentials import OAuthError, read_basic
 from nexus.api.door import Here, keyed
-from nexus.api.hashing import Hashers, Hashing
+from nexus.api.hashing import Hashing
 from nexus.api.problems import NotProven
 from nexus.api.proving import proven
 from nexus.services import registration, registration_tokens
 from nexus.services.idempotency import Answer, KeyedRequest, came_before, once
-from nexus.services.platform import Platform
 from nexus.services.registration import RegisterAgent
 from nexus.services.secrets import hash_registration_token, hash_secret, make_secret
 from nexus.store.tx import Row, Tx
@@ -67,20 +66,20 @@ def _refuse_early(tx: Tx, token: Row, named: KeyedRequest | None) -> None:
     response_model=RegistrationStatus,
     dependencies=[Security(_basic)],
 )
-async def show_registration_status(request: Request, platform: Here, hashers: Hashing) -> Response:
+async def show_registration_status(request: Request, platform: Here) -> Response:
     """Tell an agent whether it was approved.
 
     It proves itself with HTTP Basic, also while it waits.
     """
-    client = await _proven(request, platform, hashers)
+    client = await _proven(request)
     return answer(await platform.store.read(registration.status, client))
 
 
-async def _proven(request: Request, platform: Platform, hashers: Hashers) -> Row:
+async def _proven(request: Request) -> Row:
     try:
         credentials = read_basic(request)
         if credentials is None:
             raise NotProven("send the agent's client id and secret with HTTP Basic")
-        return await proven(platform, hashers, credentials)
+        return await proven(request, credentials)
     except OAuthError as refusal:
         raise NotProven(refusal.description) from refusal

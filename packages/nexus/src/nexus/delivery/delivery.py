@@ -93,7 +93,8 @@ class Delivery:
 
 def _open(tx: Tx, claimed: Principal, node_id: str) -> tuple[SessionRef, str]:
     """Judge the caller by what is stored now; its token may be older than that."""
-    agent_id = identity.principal(tx, claimed.client_id).agent_id
+    agent_id = identity.principal(tx, claimed).agent_id
     if agent_id is None:
         raise Forbidden("only agents connect here; use an agent's credentials")
-    return sessions.open_session(tx, agent_id, node_id), epoch_of(tx)
+    ref = sessions.open_session(tx, agent_id, node_id, token_id=claimed.token_id)
+    return ref, epoch_of(tx)

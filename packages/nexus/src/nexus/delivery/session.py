@@ -1,5 +1,6 @@
 """Where a connected agent lives: its pump sends stored events in order, a window ahead of acks."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ from oblivion.protocol import (
 )
 
 WINDOW = 64
+_LAST_WORDS_S = 1.0
+"""For what an agent was told just before its session was closed by somebody else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,7 @@ class LiveSession:
         self._is_ready = False
         self._is_unnoted = False
         self._is_over = False
+        self._is_ending = False
         self._acks = False
         self._sent = 0
         self._in_flight: set[int] = set()
@@ -141,9 +145,18 @@ class LiveSession:
     async def _end_if_replaced(self) -> None:
         newest = await patiently(self._newest)
         if newest is None or newest["closed_at"] is not None:
-            self.hang_up()
+            self._say_the_rest()
         elif newest["id"] != self.ref.session_id:
             await self.hint(EventType.SUPERSEDED, SupersededPayload(session_id=newest["id"]))
+            self.hang_up()
+
+    def _say_the_rest(self) -> None:
+        """Send what there still is, e.g. that a task was taken from the agent; then hang up."""
+        self._is_ending = self._is_behind = True
+        self._wake()
+        if self._is_sending:
+            asyncio.get_running_loop().call_later(_LAST_WORDS_S, self.hang_up)
+        else:
             self.hang_up()
 
     async def _newest(self) -> Row | None:
@@ -165,6 +178,8 @@ class LiveSession:
             self.hang_up()
         finally:
             self._is_sending = False
+        if self._is_ending:
+            self.hang_up()
 
     async def _send_pending(self) -> None:
         while room := WINDOW - len(self._in_flight):

@@ -15,7 +15,9 @@
     │   ├── NoFreeSlot             the agent already holds all it may
     │   └── NotReady               the session has not sent ``agent_ready``
     ├── Invalid               422  the request itself is wrong; ``problems`` say where
+    ├── TooManyAttempts       429  too much went wrong; try again later
     └── Unavailable           503  try again later
+        └── Stopped                an admin has stopped all agents
 """
 
 from collections.abc import Sequence
@@ -127,5 +129,26 @@ class Unavailable(NexusError):
     retryable = True
 
     def __init__(self, message: str, retry_after: int = 2) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Stopped(Unavailable):
+    """All agents of the tenant are stopped until an admin resumes them."""
+
+    code: str = ErrorCode.AGENTS_STOPPED
+
+    def __init__(self, message: str, retry_after: int = 30) -> None:
+        super().__init__(message, retry_after)
+
+
+class TooManyAttempts(NexusError):
+    """Too much that this caller tried was wrong; it may try again in ``retry_after`` seconds."""
+
+    code: str = ErrorCode.RATE_LIMITED
+    status = 429
+    retryable = True
+
+    def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after

@@ -20,3 +20,20 @@ class Limits:
     def offline_after_ms(self) -> int:
         """How long an agent may be silent before it counts as offline."""
         return 3 * self.heartbeat_interval_ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuessLimits:
+    """How much a minute may go wrong before a caller has to wait.
+
+    Attributes:
+        at_address: wrong secrets for one client from one address.
+        of_address: wrong secrets from one address.
+        of_client: wrong secrets for one client.
+        registrations: refused requests to register from one address.
+    """
+
+    at_address: int = 10
+    of_address: int = 100
+    of_client: int = 100
+    registrations: int = 60

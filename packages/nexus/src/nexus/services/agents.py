@@ -238,6 +238,7 @@ def _view(agent: Row, session: Row | None, teams: list[GroupRef], task_ids: list
         groups=teams,
         approval_status=agent["approval_status"],
         rejection_reason=agent["rejection_reason"],
+        is_banned=agent["disabled_at"] is not None,
         is_connected=connected,
         connection_status=_connection_status(session) if connected else ConnectionStatus.OFFLINE,
         status_message=session["status_message"] if session else None,
@@ -293,11 +294,7 @@ def wake(tx: Tx, caller: Principal, agent_id: str, wish: Wake) -> None:
 def disconnect(tx: Tx, caller: Principal, agent_id: str) -> bool:
     """End the agent's session, if it has one; it may connect again."""
     agent = row(tx, caller.tenant_id, agent_id)
-    session = sessions.current(tx, agent["id"])
-    if session is None or session["closed_at"] is not None:
-        return False
-    ref = sessions.SessionRef(agent_id=agent["id"], session_id=session["id"])
-    return sessions.close_session(tx, ref, f"disconnected by {caller.client_id}")
+    return sessions.close_current(tx, agent["id"], f"disconnected by {caller.client_id}")
 
 
 def counts(tx: Tx, tenant_id: str) -> tuple[int, int]:

@@ -228,6 +228,26 @@ def lose(tx: Tx, task: Row, error: str) -> None:
     tell_cancelled(tx, task, CancelReason.LEASE_LOST)
 
 
+def take_away(tx: Tx, task: Row, reason: str) -> Row:
+    """Take the lease from an agent that may not work now; another one gets it, no attempt is used.
+
+    The agent is told to stop.
+    """
+    values = {"status": TaskStatus.TODO, **_LET_GO, "holder_agent_id": None, "claimed_at": None}
+    after = move(tx, task, {**values, "not_before": tx.now})
+    activity.record(
+        tx,
+        task["tenant_id"],
+        _NOUNS[TaskStatus.TODO],
+        agent_id=task["holder_agent_id"],
+        task=task,
+        message=reason,
+    )
+    free_slot(tx, task)
+    tell_cancelled(tx, task, CancelReason.STOPPED)
+    return after
+
+
 def orphan(tx: Tx, task: Row) -> None:
     """End an attempt whose process is gone; the agent's new process knows nothing of it."""
     _end(tx, task, "the agent was restarted while it held the task", 0)

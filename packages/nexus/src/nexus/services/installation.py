@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 
 from nexus.domain.principal import Role
-from nexus.services import leases, sessions, watch
+from nexus.services import leases, revocations, sessions, watch
+from nexus.services.signing import Keyring
 from nexus.store.ids import new_id
 from nexus.store.schema import clients, meta, tenants
 from nexus.store.statement import Statement
@@ -58,6 +59,19 @@ def put_admin(tx: Tx, tenant_id: str, client_id: str, secret_hash: str) -> None:
         )
 
 
+def reset_admin(tx: Tx, client_id: str, secret_hash: str) -> bool:
+    """Give an admin another secret and make its tokens void; False when there is no such admin."""
+    admin = (clients.c.client_id == client_id) & (clients.c.role == Role.ADMIN)
+    found = tx.change(
+        clients.update()
+        .where(admin)
+        .values(secret_hash=secret_hash, older_secret_hash=None, older_secret_until=None)
+    )
+    if found:
+        revocations.void_all(tx, client_id)
+    return bool(found)
+
+
 def add_admin(tx: Tx, tenant_id: str, client_id: str, secret_hash: str) -> bool:
     """Make the admin client; False when another node has made it meanwhile."""
     if has_admin(tx, tenant_id, client_id):
@@ -66,19 +80,28 @@ def add_admin(tx: Tx, tenant_id: str, client_id: str, secret_hash: str) -> bool:
     return True
 
 
-def has_same_keys(tx: Tx, fingerprint: str) -> bool:
-    """Say whether this node's keys are those of the nodes before it; the first one sets them."""
-    known = _meta(tx, "keys")
-    if known is None:
-        tx.insert(meta, {"key": "keys", "value": fingerprint})
-    return known in {None, fingerprint}
+def has_same_keys(tx: Tx, fingerprint: str, signing: Keyring) -> bool:
+    """Say whether this node's keys are those of the nodes before it; the first one sets them.
+
+    Signing keys change by and by: it suffices that a node knows the newest one that any had.
+    """
+    pepper, newest = _meta(tx, "pepper"), _meta(tx, "signing_key")
+    if pepper not in {None, fingerprint} or newest not in {None, *signing.by_id}:
+        return False
+    _put_meta(tx, "pepper", fingerprint)
+    note_signing_key(tx, signing.keys[0].id)
+    return True
+
+
+def note_signing_key(tx: Tx, key_id: str) -> None:
+    """Note which key that signs tokens is the newest."""
+    _put_meta(tx, "signing_key", key_id)
 
 
 def begin_epoch(tx: Tx) -> str:
     """Begin a new epoch and return it: agents learn that the numbers of their events went back."""
     fresh = new_id()
-    if not tx.update(meta, {"value": fresh}, key="epoch"):
-        tx.insert(meta, {"key": "epoch", "value": fresh})
+    _put_meta(tx, "epoch", fresh)
     return fresh
 
 
@@ -100,3 +123,8 @@ def epoch_of(tx: Tx) -> str:
 def _meta(tx: Tx, key: str) -> str | None:
     value: str | None = tx.scalar(_META, key=key)
     return value
+
+
+def _put_meta(tx: Tx, key: str, value: str) -> None:
+    if not tx.update(meta, {"value": value}, key=key):
+        tx.insert(meta, {"key": key, "value": value})

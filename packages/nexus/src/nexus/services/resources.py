@@ -30,6 +30,7 @@ class Agent(WireModel):
     pending_group: GroupRef | None = None
     """The group that it asked to join, until that is decided."""
     rejection_reason: str | None = None
+    is_banned: bool = False
     is_connected: bool = False
     connection_status: ConnectionStatus = ConnectionStatus.OFFLINE
     status_message: str | None = None

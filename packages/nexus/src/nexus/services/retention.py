@@ -2,7 +2,14 @@
 
 from nexus.domain.limits import Limits
 from nexus.services import gaps
-from nexus.store.schema import activity, agent_events, call_answers, idempotency_keys, writers
+from nexus.store.schema import (
+    activity,
+    agent_events,
+    call_answers,
+    idempotency_keys,
+    revoked_tokens,
+    writers,
+)
 from nexus.store.tx import Tx
 
 _DAY_MS = 24 * 3600 * 1000
@@ -23,6 +30,7 @@ def prune(tx: Tx, limits: Limits | None = None) -> int:
                 idempotency_keys.c.created_at < tx.now - KEEP_ANSWERS_MS
             ),
             activity.delete().where(activity.c.at < tx.now - KEEP_ACTIVITY_MS),
+            revoked_tokens.delete().where(revoked_tokens.c.expires_at < tx.now),
             writers.delete().where(writers.c.seen_at < tx.now - KEEP_ANSWERS_MS),
         )
     )

@@ -9,6 +9,8 @@ import functools
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from argon2 import PasswordHasher
 from argon2.exceptions import Argon2Error, InvalidHashError
@@ -44,15 +46,29 @@ def hash_secret(secret: str, pepper: bytes) -> str:
     return _keyed(secret, pepper) if is_made(secret) else _argon2.hash(secret)
 
 
-def matches(secret: str, stored: str | None, pepper: bytes) -> bool:
-    """Say whether ``secret`` is the one behind ``stored``; None when there is no such client.
+def good_hashes(client: Mapping[str, Any], now_ms: int) -> tuple[str, ...]:
+    """Return the hashes of the secrets that a client may show now: its own, and an older one."""
+    until = client["older_secret_until"]
+    older = client["older_secret_hash"] if until is not None and until > now_ms else None
+    return tuple(found for found in (client["secret_hash"], older) if found is not None)
+
+
+def chosen_hash(stored: Iterable[str]) -> str | None:
+    """Return the hash among these of a secret that somebody chose; there is at most one."""
+    return next((found for found in stored if not found.startswith(_HMAC)), None)
+
+
+def matches(secret: str, stored: Sequence[str], pepper: bytes) -> bool:
+    """Say whether ``secret`` is behind one of the hashes; there are none of an unknown client.
 
     How long that takes depends on the form of ``secret`` alone, so it tells nobody whether a
-    client exists or which kind of secret it has.
+    client exists or which kind of secret it has. That wants at most one hash of a chosen secret.
     """
     if is_made(secret):
-        return hmac.compare_digest(_keyed(secret, pepper), stored or "")
-    chosen = stored if stored is not None and not stored.startswith(_HMAC) else None
+        keyed = _keyed(secret, pepper)
+        found = [hmac.compare_digest(keyed, one) for one in (*stored, "", "")[:2]]
+        return any(found)
+    chosen = chosen_hash(stored)
     try:
         _argon2.verify(chosen or _nobodys_hash(), secret)
     except (Argon2Error, InvalidHashError):

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from nexus.domain.errors import NotReady
 from nexus.services import activity
 from nexus.store.ids import new_id
-from nexus.store.schema import agents, sessions
+from nexus.store.schema import agents, sessions, tenants
 from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import AgentReady, AgentStatus
@@ -23,6 +23,18 @@ _update_open = sessions.update().where(
     sessions.c.agent_id == sa.bindparam("of_agent"),
     sessions.c.id == sa.bindparam("session"),
     sessions.c.closed_at.is_(None),
+)
+_ENTERING = Statement(
+    sa.select(
+        sessions,
+        agents.c.tenant_id,
+        agents.c.disabled_at,
+        tenants.c.stopped_at,
+    )
+    .join_from(sessions, agents)
+    .join(tenants)
+    .where(sessions.c.agent_id == sa.bindparam("agent_id"))
+    .with_for_update(of=sessions)
 )
 _CLOSE = Statement(_update_open.values(closed_at=sa.bindparam("now"), ready=False))
 _SEEN = Statement(_update_open.values(last_seen_at=sa.bindparam("now")))
@@ -53,8 +65,11 @@ class SessionRef:
     session_id: str
 
 
-def open_session(tx: Tx, agent_id: str, node_id: str) -> SessionRef:
-    """Make a new session the agent's only one; an older one finds itself superseded."""
+def open_session(tx: Tx, agent_id: str, node_id: str, *, token_id: str | None = None) -> SessionRef:
+    """Make a new session the agent's only one; an older one finds itself superseded.
+
+    ``token_id`` names the token that it was opened with: who revokes that ends the session, too.
+    """
     session_id = new_id()
     fresh = {
         "id": session_id,
@@ -67,6 +82,7 @@ def open_session(tx: Tx, agent_id: str, node_id: str) -> SessionRef:
         "status": None,
         "status_message": None,
         "idle_since": tx.now,
+        "token_id": token_id,
     }
     if not tx.update(sessions, fresh, agent_id=agent_id):
         tx.insert(sessions, {"agent_id": agent_id, "capabilities": [], **fresh})
@@ -79,13 +95,13 @@ def current(tx: Tx, agent_id: str) -> Row | None:
     return tx.one(_CURRENT, agent_id=agent_id)
 
 
-def require_open(tx: Tx, ref: SessionRef) -> Row:
+def require_open(tx: Tx, ref: SessionRef, query: Statement = _LOCKED) -> Row:
     """Return the session's row; until the commit, other commands of the agent wait.
 
     Raises:
         NotReady: the session was closed or superseded.
     """
-    row = tx.one(_LOCKED, agent_id=ref.agent_id)
+    row = tx.one(query, agent_id=ref.agent_id)
     if row is None or row["id"] != ref.session_id or row["closed_at"] is not None:
         raise NotReady("this session has ended; connect again")
     return row
@@ -116,8 +132,14 @@ def require_ready(tx: Tx, ref: SessionRef) -> Row:
 
 
 def announce(tx: Tx, ref: SessionRef, ready: AgentReady) -> Row:
-    """Store what the agent announced and return the session as it was before."""
-    before = require_open(tx, ref)
+    """Store what the agent announced and return the session as it was before.
+
+    Raises:
+        NotReady: the session has ended, or its agent was banned or stopped as it came in.
+    """
+    before = require_open(tx, ref, _ENTERING)
+    if before["disabled_at"] is not None or before["stopped_at"] is not None:
+        raise NotReady("this agent is stopped; connect again to be told more")
     announced = {
         "ready": True,
         "accepts_tasks": ready.accepts_tasks,
@@ -190,6 +212,14 @@ def close_session(tx: Tx, ref: SessionRef, reason: str) -> bool:
         )
         tx.wake(topic(ref.agent_id))
     return bool(changed)
+
+
+def close_current(tx: Tx, agent_id: str, reason: str) -> bool:
+    """Close the agent's session if it has an open one."""
+    row = current(tx, agent_id)
+    if row is None or row["closed_at"] is not None:
+        return False
+    return close_session(tx, SessionRef(agent_id=agent_id, session_id=row["id"]), reason)
 
 
 def close_silent(tx: Tx, offline_after_ms: int) -> list[str]:

@@ -52,7 +52,9 @@ tenants = sa.Table(
     sa.Column("slug", sa.String(64), nullable=False, unique=True),
     _text("name"),
     _at("created_at"),
+    _at("stopped_at", nullable=True),
 )
+"""Whose agents are all stopped since ``stopped_at``, if that is set."""
 
 agents = sa.Table(
     "agents",
@@ -92,10 +94,27 @@ clients = sa.Table(
     sa.Column("role", sa.String(16), nullable=False),
     _ref("agent_id", "agents.id", nullable=True),
     _text("secret_hash"),
+    _text("older_secret_hash", nullable=True),
+    _at("older_secret_until", nullable=True),
+    _count("token_epoch", 0),
     _at("created_at"),
     _at("disabled_at", nullable=True),
 )
-"""Who may ask for a token; an agent's client points to its agent."""
+"""Who may ask for a token; an agent's client points to its agent.
+
+``older_secret_hash`` is good as well until its time is over; tokens of an earlier ``token_epoch``
+are void."""
+
+revoked_tokens = sa.Table(
+    "revoked_tokens",
+    metadata,
+    _id(),
+    sa.Column("client_id", sa.String(128), nullable=False),
+    _at("expires_at"),
+    sa.Index("revoked_tokens_by_client", "client_id"),
+    sa.Index("revoked_tokens_by_age", "expires_at"),
+)
+"""Tokens that are void before their time, by their ``jti``, until they would expire."""
 
 sessions = sa.Table(
     "sessions",
@@ -117,6 +136,7 @@ sessions = sa.Table(
     sa.Column("status", sa.String(16), nullable=True),
     _text("status_message", nullable=True),
     _at("idle_since"),
+    sa.Column("token_id", sa.String(64), nullable=True),
     sa.Index("sessions_by_node", "node_id", "closed_at"),
 )
 """The newest session of each agent; open while ``closed_at`` is null."""

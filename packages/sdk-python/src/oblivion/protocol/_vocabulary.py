@@ -98,6 +98,7 @@ class ErrorCode(StrEnum):
     PROTOCOL_UNSUPPORTED = "protocol_unsupported"
     SERVER_DRAINING = "server_draining"
     RATE_LIMITED = "rate_limited"
+    AGENTS_STOPPED = "agents_stopped"
 
     # refused calls
     LEASE_LOST = "lease_lost"
