@@ -231,7 +231,8 @@ def recorded() -> Iterator[str]:
     """Yield the words that services record: those that look like one and stand near `record`."""
     word = re.compile(
         r"(task|agent|group|project|message|token|tool)_[a-z]+ed|task_progress|task_done"
-        r"|agent_status|agent_woken|task_retrying"
+        r"|agent_status|agent_woken|task_retrying|agent_logged_out|agents_(stopped|resumed)"
+        r"|access_revoked|secret_rotated"
     )
     for path in SOURCES:
         if "services" in path.parts:

@@ -72,6 +72,8 @@ NO_STEPS = {
     "statistics.of_tasks": _FOR_PEOPLE,
     "statistics.of_tenant": _FOR_PEOPLE,
     "stops.ban": _FOR_A_CUT,
+    "stops.interrupt": _FOR_A_CUT,
+    "stops.late": _FOR_A_CUT,
     "stops.resume_all": _FOR_A_CUT,
     "stops.state": _FOR_A_CUT,
     "stops.stop_all": _FOR_A_CUT,

@@ -4,7 +4,7 @@ import asyncio
 
 from nexus.delivery.hub import Hub
 from nexus.domain.errors import Unavailable
-from nexus.services import events, presence, sessions
+from nexus.services import events, presence, sessions, stops
 from nexus.services.platform import Platform
 
 POLL_S = 1.0
@@ -32,6 +32,7 @@ class Neighbours:
             try:
                 async with asyncio.timeout(_PATIENCE_S):
                     await self.look()
+                    await self._cut_late()
                 self._answered = now()
             except (Unavailable, TimeoutError):
                 if (now() - self._answered) * 1000 >= self._platform.limits.lease_ms / 3:
@@ -52,6 +53,13 @@ class Neighbours:
         told = [agent for agent, head in heads.items() if self._heads.get(agent) != head]
         self._heads = heads
         self._platform.bus.wake([*map(sessions.topic, moved), *map(events.topic, told)])
+
+    async def _cut_late(self) -> None:
+        """Cut off agents that came in while another node stopped them."""
+        store = self._platform.store
+        late = await store.read(stops.late, self._platform.node_id)
+        if late:
+            await store.write(stops.interrupt, late)
 
     def _let_go(self) -> None:
         for session in self._hub:

@@ -35,7 +35,7 @@ def revoke(tx: Tx, client: Row, token: Principal) -> None:
     activity.record(
         tx,
         token.tenant_id,
-        "token_revoked",
+        "access_revoked",
         agent_id=token.agent_id,
         client_id=token.client_id,
         by=client["client_id"],

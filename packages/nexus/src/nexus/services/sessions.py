@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from nexus.domain.errors import NotReady
 from nexus.services import activity
 from nexus.store.ids import new_id
-from nexus.store.schema import agents, sessions, tenants
+from nexus.store.schema import agents, sessions
 from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import AgentReady, AgentStatus
@@ -23,18 +23,6 @@ _update_open = sessions.update().where(
     sessions.c.agent_id == sa.bindparam("of_agent"),
     sessions.c.id == sa.bindparam("session"),
     sessions.c.closed_at.is_(None),
-)
-_ENTERING = Statement(
-    sa.select(
-        sessions,
-        agents.c.tenant_id,
-        agents.c.disabled_at,
-        tenants.c.stopped_at,
-    )
-    .join_from(sessions, agents)
-    .join(tenants)
-    .where(sessions.c.agent_id == sa.bindparam("agent_id"))
-    .with_for_update(of=sessions)
 )
 _CLOSE = Statement(_update_open.values(closed_at=sa.bindparam("now"), ready=False))
 _SEEN = Statement(_update_open.values(last_seen_at=sa.bindparam("now")))
@@ -95,13 +83,13 @@ def current(tx: Tx, agent_id: str) -> Row | None:
     return tx.one(_CURRENT, agent_id=agent_id)
 
 
-def require_open(tx: Tx, ref: SessionRef, query: Statement = _LOCKED) -> Row:
+def require_open(tx: Tx, ref: SessionRef) -> Row:
     """Return the session's row; until the commit, other commands of the agent wait.
 
     Raises:
         NotReady: the session was closed or superseded.
     """
-    row = tx.one(query, agent_id=ref.agent_id)
+    row = tx.one(_LOCKED, agent_id=ref.agent_id)
     if row is None or row["id"] != ref.session_id or row["closed_at"] is not None:
         raise NotReady("this session has ended; connect again")
     return row
@@ -132,14 +120,8 @@ def require_ready(tx: Tx, ref: SessionRef) -> Row:
 
 
 def announce(tx: Tx, ref: SessionRef, ready: AgentReady) -> Row:
-    """Store what the agent announced and return the session as it was before.
-
-    Raises:
-        NotReady: the session has ended, or its agent was banned or stopped as it came in.
-    """
-    before = require_open(tx, ref, _ENTERING)
-    if before["disabled_at"] is not None or before["stopped_at"] is not None:
-        raise NotReady("this agent is stopped; connect again to be told more")
+    """Store what the agent announced and return the session as it was before."""
+    before = require_open(tx, ref)
     announced = {
         "ready": True,
         "accepts_tasks": ready.accepts_tasks,

@@ -1,6 +1,7 @@
 """Where people stop agents: one by a ban, all of a tenant by its kill switch."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,6 +13,17 @@ from nexus.store.schema import is_held, tasks, tenants
 from nexus.store.schema import sessions as sessions_table
 from nexus.store.tx import Tx
 from oblivion.protocol import Timestamp, WireModel
+
+_LATE_MS = 60_000
+"""How long after a ban what was under way at its moment is looked for."""
+
+
+_connected = sa.select(sessions_table.c.agent_id.label("id")).join_from(
+    sessions_table, agents_table
+)
+_holding = sa.select(tasks.c.holder_agent_id.label("id")).join_from(
+    tasks, agents_table, agents_table.c.id == tasks.c.holder_agent_id
+)
 
 
 class Reason(Command):
@@ -76,18 +88,10 @@ def stop_all(tx: Tx, caller: Principal, reason: str | None = None) -> Halt:
     stopped_at = tx.now if before is None else before
     tx.update(tenants, {"stopped_at": stopped_at}, id=caller.tenant_id)
     mine = agents_table.c.tenant_id == caller.tenant_id
-    connected = tx.rows(
-        sa.select(sessions_table.c.agent_id)
-        .join_from(sessions_table, agents_table)
-        .where(mine, sessions_table.c.closed_at.is_(None))
-    )
-    holding = tx.rows(
-        sa.select(tasks.c.holder_agent_id)
-        .where(tasks.c.tenant_id == caller.tenant_id, is_held)
-        .distinct()
-    )
-    told = {row["agent_id"] for row in connected} | {row["holder_agent_id"] for row in holding}
-    taken = _interrupt(tx, sorted(told), f"stopped by {caller.client_id}")
+    connected = _ids(tx, _connected.where(mine, sessions_table.c.closed_at.is_(None)))
+    holding = _ids(tx, _holding.where(mine, is_held))
+    shut_out = sorted({*connected, *holding})
+    taken = _interrupt(tx, shut_out, f"stopped by {caller.client_id}")
     if before is None:
         activity.record(
             tx,
@@ -119,6 +123,34 @@ def state(tx: Tx, tenant_id: str) -> Halt:
     """Say whether the tenant's agents are stopped."""
     stopped_at = _stopped_at(tx, tenant_id)
     return Halt(stopped=stopped_at is not None, stopped_at=views.moment_or_none(stopped_at))
+
+
+def late(tx: Tx, node_id: str) -> list[str]:
+    """Return this node's agents that came in, or got a task, in the moment they were stopped.
+
+    Where several nodes write at once, a connection may be let in by what was true a moment ago.
+    """
+    stopped = _ids(tx, sa.select(tenants.c.id).where(tenants.c.stopped_at.is_not(None)))
+    just_now = agents_table.c.disabled_at > tx.now - _LATE_MS
+    banned = _ids(tx, sa.select(agents_table.c.id).where(just_now))
+    if not stopped and not banned:
+        return []
+    shut_out = agents_table.c.tenant_id.in_(stopped) | agents_table.c.id.in_(banned)
+    here = (sessions_table.c.node_id == node_id) & sessions_table.c.closed_at.is_(None)
+    late = {
+        *_ids(tx, _connected.where(here, shut_out)),
+        *_ids(tx, _holding.where(is_held, shut_out)),
+    }
+    return sorted(late)
+
+
+def _ids(tx: Tx, query: sa.Select[Any]) -> list[str]:
+    return [row["id"] for row in tx.rows(query)]
+
+
+def interrupt(tx: Tx, agent_ids: Sequence[str]) -> int:
+    """End the sessions of agents that are stopped, and take their tasks."""
+    return _interrupt(tx, agent_ids, "stopped as it came in")
 
 
 def _stopped_at(tx: Tx, tenant_id: str) -> int | None:

@@ -82,6 +82,7 @@ agents = sa.Table(
         sqlite_where=sa.text("approval_status = 'PENDING'"),
         postgresql_where=sa.text("approval_status = 'PENDING'"),
     ),
+    sa.Index("agents_by_ban", "disabled_at"),
 )
 """``event_seq`` is the number of the agent's newest event; ``gap_from`` and ``gap_to`` enclose the
 events that were dropped before the agent had them."""

@@ -17,6 +17,7 @@ def upgrade() -> None:
     epoch = sa.Column("token_epoch", sa.Integer(), nullable=False, server_default="0")
     op.add_column("clients", epoch)
     op.add_column("sessions", sa.Column("token_id", sa.String(64), nullable=True))
+    op.create_index("agents_by_ban", "agents", ["disabled_at"])
     op.create_table(
         "revoked_tokens",
         sa.Column("id", sa.String(64), primary_key=True),
