@@ -16,7 +16,7 @@ from nexus.domain.principal import Role
 from nexus.services.secrets import hash_secret
 from nexus.store import Tx
 from nexus.store.schema import clients, tenants
-from oblivion import OblivionClient, Task
+from oblivion import OblivionClient, TaskAssignedPayload
 from socket_agent import SocketAgent, socket_agent, token_for
 
 CUT_WITHIN_S = 2.0
@@ -224,7 +224,7 @@ async def test_an_sdk_agent_stops_its_handler_and_comes_back_by_itself(nexus: Li
     ended: list[str] = []
 
     @client.on_task_assigned
-    async def work(task: Task) -> str:
+    async def work(task: TaskAssignedPayload) -> str:
         began.append(task.attempt)
         if task.attempt == 1:
             try:
