@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from nexus.api import create_api
+from nexus.api import Browsers, create_api
 from nexus.bus import LocalBus
 from nexus.delivery import Delivery
 from nexus.domain.errors import Unavailable
@@ -45,10 +45,12 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     """Open the store, start the senders, and yield the app; on the way out stop both in order.
 
     Raises:
+        SettingsError: a secret that was chosen is weak.
         StoreError: the data folder or the database cannot be used.
     """
+    settings.refuse_weak_secrets()
     prepare_data_dir(settings.data_dir)
-    keys = load_keys(settings.data_dir)
+    keys = load_keys(settings.data_dir, settings.signing_secrets)
     database = open_database(settings.database)
     await asyncio.to_thread(database.migrate)
     bus = LocalBus()
@@ -64,11 +66,9 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     )
     try:
         new_admin = await _bootstrap(platform, settings, keys)
-        async with _delivering(platform, KeyWatch(platform, settings.data_dir)) as delivery:
-            api = create_api(platform, settings.guess_limits)
-            door = create_gateway(platform, delivery, api)
+        async with _delivering(platform, _key_watch(platform, settings)) as delivery:
             yield Nexus(
-                door=door,
+                door=_door(platform, delivery, settings),
                 delivery=delivery,
                 platform=platform,
                 new_admin=new_admin,
@@ -79,18 +79,30 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
         database.close()
 
 
+def _door(platform: Platform, delivery: Delivery, settings: Settings) -> FrontDoor:
+    browsers = Browsers(origins=settings.cors_origins, hsts_seconds=settings.hsts_seconds)
+    api = create_api(platform, settings.guess_limits, browsers)
+    return create_gateway(platform, delivery, api, browsers.origins)
+
+
+def _key_watch(platform: Platform, settings: Settings) -> KeyWatch | None:
+    """Return what notices new keys in the data folder, where they come from there."""
+    return None if settings.signing_secrets else KeyWatch(platform, settings.data_dir)
+
+
 @contextlib.asynccontextmanager
-async def _delivering(platform: Platform, watch: KeyWatch) -> AsyncIterator[Delivery]:
+async def _delivering(platform: Platform, watch: KeyWatch | None) -> AsyncIterator[Delivery]:
     delivery = Delivery(platform)
     async with asyncio.TaskGroup() as group:
-        senders = group.create_task(delivery.run(), name="delivery")
-        watching = group.create_task(watch.run(), name="key watch")
+        beside = [group.create_task(delivery.run(), name="delivery")]
+        if watch is not None:
+            beside.append(group.create_task(watch.run(), name="key watch"))
         try:
             yield delivery
         finally:
             await delivery.finish()
-            senders.cancel()
-            watching.cancel()
+            for task in beside:
+                task.cancel()
 
 
 async def _bootstrap(platform: Platform, settings: Settings, keys: Keys) -> AdminCredentials | None:

@@ -44,11 +44,22 @@ def load_keys(data_dir: Path, signing_secrets: Sequence[str] = ()) -> Keys:
 
 def _pepper(path: Path) -> bytes:
     try:
-        return _long_enough(bytes.fromhex(path.read_text().strip()), path)
+        return read_pepper(path)
     except FileNotFoundError:
         key = secrets.token_bytes(KEY_BYTES)
         write_private(path, key.hex() + "\n")
         return key
+
+
+def read_pepper(path: Path) -> bytes:
+    """Return the pepper that a file holds.
+
+    Raises:
+        DataDirError: it is damaged.
+        FileNotFoundError: there is none.
+    """
+    try:
+        return _long_enough(bytes.fromhex(path.read_text().strip()), path)
     except ValueError as error:
         raise _damaged(path) from error
 

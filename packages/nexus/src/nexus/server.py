@@ -65,7 +65,7 @@ async def serve(
     ``started`` is called once requests are answered.
 
     Raises:
-        SettingsError: the port cannot be had.
+        SettingsError: the port cannot be had, or a secret that was chosen is weak.
         StoreError: the data folder or the database cannot be used.
     """
     listener = _listen(settings)

@@ -1,16 +1,27 @@
-"""Where what an operator may set lives: by environment, by option, each with its default."""
+"""Where what an operator may set lives: by option, environment or file, each with its default."""
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings.sources import InitSettingsSource, PydanticBaseSettingsSource
 
+from nexus import settings_file
 from nexus.domain.limits import GuessLimits, Limits
+from nexus.domain.strength import SHORTEST_KEY, SHORTEST_SECRET, weakness
+from nexus.settings_file import SettingsError
+
+__all__ = ["Settings", "SettingsError", "load_settings"]
+
+SECRETS_VARIABLE = "NEXUS_SECRETS_DIR"
 
 
-class SettingsError(Exception):
-    """A setting is wrong; the message names it and says what it takes."""
+def _also(name: str, *others: str) -> Any:
+    """Return a field that teams may also set by a name that they have already."""
+    return Field(validation_alias=AliasChoices(name, f"NEXUS_{name.upper()}", *others))
 
 
 class Settings(BaseSettings):
@@ -18,27 +29,31 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="NEXUS_", extra="ignore", frozen=True)
 
+    dev: bool = False
+    """Whether this is a developer's own, where weak keys do no harm."""
+
     host: str = "127.0.0.1"
-    port: Annotated[
-        int, Field(ge=0, le=65535, validation_alias=AliasChoices("port", "NEXUS_PORT", "PORT"))
-    ] = 3000
+    port: Annotated[int, Field(ge=0, le=65535), _also("port", "PORT")] = 3000
     """0 takes a free port."""
     data_dir: Path = Path("nexus-data")
-    database_url: Annotated[
-        SecretStr | None,
-        Field(validation_alias=AliasChoices("database_url", "NEXUS_DATABASE_URL", "DATABASE_URL")),
-    ] = None
+    database_url: Annotated[SecretStr | None, _also("database_url", "DATABASE_URL")] = None
     """A PostgreSQL that nodes share; without it SQLite in the data folder."""
+    jwt_secret: Annotated[SecretStr | None, _also("jwt_secret", "JWT_SECRET")] = None
+    """Signs access tokens in the place of ``signing.key``."""
+    jwt_secret_previous: SecretStr | None = None
+    """What signed them before, whose tokens are good until they expire."""
     admin_client_id: str = "admin"
     admin_client_secret: SecretStr | None = None
     """Without it a secret is made once and kept in ``<data-dir>/admin-credentials.json``."""
     heartbeat_seconds: float = Field(default=30, gt=0, le=3600)
     lease_seconds: float = Field(default=120, gt=0, le=86400)
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """The origins of pages elsewhere that may call the API and connect agents."""
+    hsts_seconds: int = Field(default=0, ge=0, le=2 * 365 * 86400)
+    """For how long browsers shall come over TLS alone; 0 says nothing about it."""
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"],
-        Field(validation_alias=AliasChoices("log_level", "NEXUS_LOG_LEVEL", "LOG_LEVEL")),
+        Literal["debug", "info", "warning", "error"], _also("log_level", "LOG_LEVEL")
     ] = "info"
-
     guesses_per_minute: int = Field(default=10, ge=1, le=10_000)
     """Wrong secrets that are taken for one client from one address."""
     guesses_per_address: int = Field(default=100, ge=1, le=100_000)
@@ -48,10 +63,56 @@ class Settings(BaseSettings):
     trusted_proxies: str = "127.0.0.1, ::1"
     """Addresses or networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
 
-    @field_validator("database_url")
+    @field_validator("database_url", "jwt_secret", "jwt_secret_previous", "admin_client_secret")
     @classmethod
-    def _empty_is_none(cls, url: SecretStr | None) -> SecretStr | None:
-        return url if url is not None and url.get_secret_value() else None
+    def _empty_is_none(cls, secret: SecretStr | None) -> SecretStr | None:
+        return secret if secret is not None and secret.get_secret_value() else None
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _in_lower_case(cls, level: Any) -> Any:
+        return level.lower() if isinstance(level, str) else level
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _separated_by_commas(cls, origins: Any) -> Any:
+        return origins.replace(",", " ").split() if isinstance(origins, str) else origins
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if f"{parts.scheme}://{parts.netloc}" != origin or not parts.netloc or "*" in origin:
+                raise ValueError(f"{origin!r} is no origin; write it as https://app.example.com")
+        return origins
+
+    @property
+    def signing_secrets(self) -> list[str]:
+        """The secrets that stand in for the file of signing keys, the newest first."""
+        if self.jwt_secret is None:
+            return []
+        chosen = (self.jwt_secret, self.jwt_secret_previous)
+        return [secret.get_secret_value() for secret in chosen if secret is not None]
+
+    def weaknesses(self) -> dict[str, str]:
+        """Return what is weak about the secrets that were chosen, by the settings' names."""
+        found = {
+            "jwt_secret": _weakness(self.jwt_secret, SHORTEST_KEY),
+            "jwt_secret_previous": _weakness(self.jwt_secret_previous, SHORTEST_KEY),
+            "admin_client_secret": _weakness(self.admin_client_secret, SHORTEST_SECRET),
+        }
+        return {name: why for name, why in found.items() if why is not None}
+
+    def refuse_weak_secrets(self) -> None:
+        """Refuse to work with secrets that would be guessed, unless this is a developer's own.
+
+        Raises:
+            SettingsError: one is weak; the message says which, and how to make a good one.
+        """
+        weak = {} if self.dev else self.weaknesses()
+        for name, why in weak.items():
+            raise SettingsError(f"setting {name} {why}; {MEND_SECRET}")
 
     @property
     def limits(self) -> Limits:
@@ -84,15 +145,53 @@ class Settings(BaseSettings):
         return self.database_url.get_secret_value()
 
 
-def load_settings(**options: Any) -> Settings:
-    """Return the settings: options that are not None win over the environment.
+MEND_SECRET = "`openssl rand -hex 32` makes a good one, and --dev takes any on your own machine"
+
+
+def _weakness(secret: SecretStr | None, shortest: int) -> str | None:
+    return None if secret is None else weakness(secret.get_secret_value(), shortest=shortest)
+
+
+def load_settings(*, config: Path | None = None, **options: Any) -> Settings:
+    """Return the settings: options that are not None, then the environment, then the file.
 
     Raises:
-        SettingsError: a value is wrong.
+        SettingsError: a value is wrong, or the file sets what does not exist.
     """
+    path = settings_file.find(config)
+    values = {} if path is None else settings_file.read(path, Settings.model_fields)
+    given = {name: value for name, value in options.items() if value is not None}
     try:
-        return Settings(**{name: value for name, value in options.items() if value is not None})
+        return _with_file(values, _secrets_dir())(**given)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in problem["loc"])
-        raise SettingsError(f"setting {name}: {problem['msg']}") from None
+        name = ".".join(str(part) for part in problem["loc"][:1])
+        said = problem["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"setting {name}: {said}") from None
+
+
+def _secrets_dir() -> str | None:
+    """Return the folder with a file for each secret, as container platforms provide it."""
+    named = os.environ.get(SECRETS_VARIABLE) or None
+    if named is not None and not Path(named).is_dir():
+        raise SettingsError(f"{SECRETS_VARIABLE}: there is no folder {named}")
+    return named
+
+
+def _with_file(values: dict[str, Any], secrets: str | None) -> type[Settings]:
+    """Return the settings with a file's values where nothing else says anything."""
+
+    class Loaded(Settings):
+        model_config = SettingsConfigDict(secrets_dir=secrets)
+
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            *_: PydanticBaseSettingsSource,
+            **named: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            order = ("init_settings", "env_settings", "file_secret_settings")
+            return (*(named[name] for name in order), InitSettingsSource(settings_cls, values))
+
+    return Loaded

@@ -30,7 +30,8 @@ def test_a_healthy_server_passes_every_check(nexus: CommandLine) -> None:
     assert (well.code, well.json["ok"]) == (0, True)
     assert set(statuses(well).values()) == {"ok"}
     assert list(statuses(well)) == [
-        *("python", "data folder", "schema", "server", "port", "clock", "credentials")
+        *("python", "settings", "secrets", "data folder", "keys", "schema"),
+        *("server", "port", "clock", "credentials"),
     ]
 
 
@@ -46,12 +47,14 @@ def test_before_the_first_start_only_the_server_is_missing(tmp_path: Path) -> No
     assert found.code == 1
     assert statuses(found) == {
         "python": "ok",
+        "settings": "ok",
+        "secrets": "ok",
         "data folder": "warn",
         "server": "fail",
         "port": "ok",
     }
     assert "nexus serve" in finding(found, "server")["fix"]
-    assert found.err == "nexus: 1 of 4 checks failed\n"
+    assert found.err == "nexus: 1 of 6 checks failed\n"
 
 
 def test_a_port_that_another_program_has_is_found(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The HTTP API of Nexus: it reads requests, lets services do the work, and writes answers."""
 
 from nexus.api.assembly import create_api
+from nexus.api.headers import Browsers
 
-__all__ = ["create_api"]
+__all__ = ["Browsers", "create_api"]

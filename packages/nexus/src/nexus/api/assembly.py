@@ -23,9 +23,10 @@ from nexus.api import (
 )
 from nexus.api.guard import Guard
 from nexus.api.hashing import Hashers
-from nexus.api.headers import SafeHeaders
+from nexus.api.headers import Browsers, SafeHeaders
 from nexus.api.limits import RequestLimits
 from nexus.api.metrics import RequestMetrics
+from nexus.api.origins import opened_for
 from nexus.api.registering import RegistrationLimits
 from nexus.api.shortcut import Shortcut
 from nexus.api.waiting import Drain
@@ -40,12 +41,16 @@ _ROOMS = (
 what stands in the place of an agent's id before the agents."""
 
 
-def create_api(platform: Platform, guesses: GuessLimits | None = None) -> FastAPI:
-    """Return the ASGI app of the HTTP API, served by ``platform``.
+def create_api(
+    platform: Platform, guesses: GuessLimits | None = None, browsers: Browsers | None = None
+) -> FastAPI:
+    """Return the ASGI app of the HTTP API, served by ``platform``; other origins are kept out.
 
     It holds nothing open: there is nothing to start, and nothing to close.
     """
     limits = guesses or GuessLimits()
+    browsers = browsers or Browsers()
+    routes = [route for room in _ROOMS for route in room.router.routes]
     api = FastAPI(
         title="Nexus",
         version=__version__,
@@ -57,20 +62,21 @@ def create_api(platform: Platform, guesses: GuessLimits | None = None) -> FastAP
         generate_unique_id_function=_name_of,
         # The first is the outermost.
         middleware=[
-            Middleware(SafeHeaders),
+            Middleware(SafeHeaders, browsers=browsers),
+            *opened_for(browsers.origins),
             Middleware(RequestMetrics),
             Middleware(problems.Boundary),
             Middleware(RequestLimits),
             Middleware(RegistrationLimits, platform=platform, limits=limits),
-            Middleware(Shortcut, routes=[route for room in _ROOMS for route in room.router.routes]),
+            Middleware(Shortcut, routes=routes),
         ],
     )
     api.state.platform = platform
     api.state.hashers = Hashers()
     api.state.guard = Guard(limits)
     api.state.drain = Drain(platform)
-    problems.install(api)
     docs.install(api)
+    problems.install(api, routes)
     for room in _ROOMS:
         api.include_router(room.router)
     return api

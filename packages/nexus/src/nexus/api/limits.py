@@ -1,12 +1,13 @@
-"""Where requests are bounded before anybody reads them: a body's size, an address's characters."""
+"""Where requests are bounded before they are read: bodies by size and form, addresses too."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nexus.api.problems import refused
-from nexus.api.refusals import BadRequest, TooLarge
+from nexus.api.refusals import BadRequest, Compressed, TooLarge
 from nexus.domain.errors import NexusError
 
 MAX_BODY_BYTES = 1024 * 1024
+_PLAIN = frozenset({b"identity", b""})
 
 
 class RequestLimits:
@@ -30,7 +31,11 @@ class RequestLimits:
     def _refusal(self, scope: Scope) -> NexusError | None:
         if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
             return BadRequest("the address must not contain NUL characters")
-        length = dict(scope["headers"]).get(b"content-length", b"")
+        headers = dict(scope["headers"])
+        coding = headers.get(b"content-encoding", b"identity")
+        if coding.strip().lower() not in _PLAIN:
+            return Compressed("the body is compressed; send it as it is, without Content-Encoding")
+        length = headers.get(b"content-length", b"")
         if length.isdigit() and int(length) > self._max_body:
             return self._too_large()
         return None

@@ -1,7 +1,7 @@
 """Where refusals become problem details (RFC 9457): every error of the API has this one form."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,9 +11,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nexus.api.answers import Json
+from nexus.api.refusals import Compressed
 from nexus.domain.errors import Invalid, NexusError, TooManyAttempts, Unauthenticated, Unavailable
 from oblivion.protocol import ErrorCode, FieldProblem, Problem
 
@@ -49,8 +51,14 @@ BASIC = 'Basic realm="nexus", charset="UTF-8"'
 """The challenge to prove oneself with client id and secret (RFC 7617)."""
 
 
-def install(api: FastAPI) -> None:
-    """Have every refusal and every failure of ``api`` answered as a problem."""
+def install(api: FastAPI, routes: Iterable[BaseRoute]) -> None:
+    """Have every refusal and every failure of ``api`` answered as a problem.
+
+    ``routes`` are those that its routers hold.
+    """
+    api.state.offered = [
+        route for route in (*api.routes, *routes) if isinstance(route, Route) and route.methods
+    ]
     api.add_exception_handler(NexusError, _refused)
     api.add_exception_handler(RequestValidationError, _invalid)
     api.add_exception_handler(HTTPException, _http)
@@ -102,6 +110,8 @@ def refused(error: NexusError) -> Response:
 def _headers(error: NexusError) -> dict[str, str]:
     if isinstance(error, (Unavailable, TooManyAttempts)):
         return {"Retry-After": str(error.retry_after)}
+    if isinstance(error, Compressed):
+        return {"Accept-Encoding": "identity"}  # RFC 9110, section 15.5.16
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": _challenge(error)}
     return {}
@@ -155,7 +165,20 @@ def _escaped(part: object) -> str:
 
 async def _http(request: Request, error: Any) -> Response:
     code = _CODES.get(error.status_code, "http_error")
-    return problem(error.status_code, code, _said(request, error), headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_offered(request))
+    return problem(error.status_code, code, _said(request, error), headers=headers)
+
+
+def _offered(request: Request) -> list[str]:
+    """Return every method of the address; the router names those of one of its routes alone."""
+    methods: set[str] = set()
+    for route in request.app.state.offered:
+        match, _ = route.matches({**request.scope, "method": ""})
+        if match is not Match.NONE:
+            methods |= route.methods
+    return sorted(methods)
 
 
 def _said(request: Request, error: HTTPException) -> str:

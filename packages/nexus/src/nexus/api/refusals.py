@@ -7,6 +7,7 @@
     │   └── BadJson                 the body is no JSON, or JSON of a kind that is refused
     ├── TooLarge               413  the body is larger than is taken
     └── UnsupportedMediaType   415  the body is not said to be JSON
+        └── Compressed              it is compressed, and could be a bomb
 """
 
 from nexus.domain.errors import NexusError
@@ -37,3 +38,7 @@ class UnsupportedMediaType(NexusError):
 
     code = "unsupported_media_type"
     status = 415
+
+
+class Compressed(UnsupportedMediaType):
+    """The body is compressed; what it unpacks to nobody can bound beforehand."""

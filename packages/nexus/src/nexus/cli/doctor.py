@@ -1,12 +1,14 @@
 """Where the command `nexus doctor` lives: it shows the checks and what to do about them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from nexus.cli.credentials import Wish
 from nexus.cli.errors import Failed
+from nexus.cli.local import ConfigOption
 from nexus.cli.output import Columns, Output, clean
 from nexus.cli.session import (
     DEFAULT_URL,
@@ -35,13 +37,14 @@ def doctor(
     client_id: ClientIdOption = None,
     client_secret: ClientSecretOption = None,
     data_dir: DataDirOption = None,
+    config: ConfigOption = None,
 ) -> None:
-    """Check this machine, the data, the server and the credentials.
+    """Check this machine, the settings, the data, the server and the credentials.
 
     The exit code is 1 if a check fails.
     """
     wish = Wish(url=url, client_id=client_id, client_secret=client_secret, data_dir=data_dir)
-    findings = list(_examine(wish))
+    findings = list(_examine(wish, config))
     failed = [finding for finding in findings if finding.status == "fail"]
     shown = [finding.document() for finding in findings]
     Output(json=json).listing(shown, _COLUMNS, ok=not failed)
@@ -49,19 +52,16 @@ def doctor(
         raise Failed(f"{len(failed)} of {len(findings)} checks failed")
 
 
-def _examine(wish: Wish) -> Iterator["Finding"]:
+def _examine(wish: Wish, config: Path | None) -> Iterator["Finding"]:
     from nexus.cli import checks
     from nexus.cli.addresses import is_local
     from nexus.cli.client import open_http
-    from nexus.cli.local import load
 
     with open_http(wish.url, timeout_s=5.0) as http:
         yield checks.python()
         local = is_local(wish.url)
         if local or wish.data_dir is not None:
-            settings = load(data_dir=wish.data_dir)
-            yield checks.data_folder(settings.data_dir)
-            yield from checks.schema(settings)
+            yield from _examine_installation(wish, config)
         answer, finding = checks.server(http, wish.url)
         yield finding
         if local:
@@ -69,3 +69,15 @@ def _examine(wish: Wish) -> Iterator["Finding"]:
         if answer is not None:
             yield checks.clock(answer)
             yield checks.credentials(http, wish)
+
+
+def _examine_installation(wish: Wish, config: Path | None) -> Iterator["Finding"]:
+    from nexus.cli import checks, safety_checks
+
+    settings, finding = safety_checks.settings(config, wish.data_dir)
+    yield finding
+    if settings is not None:
+        yield safety_checks.secrets(settings)
+        yield checks.data_folder(settings.data_dir)
+        yield from safety_checks.private_files(settings)
+        yield from checks.schema(settings)

@@ -21,6 +21,15 @@ DataDirOption = Annotated[
     ),
 ]
 
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        help="The file of settings; also: NEXUS_CONFIG.",
+        show_default="nexus.toml, if it is there",
+    ),
+]
+
 
 @contextlib.contextmanager
 def one_line_errors() -> Iterator[None]:
@@ -35,7 +44,7 @@ def one_line_errors() -> Iterator[None]:
 
 
 def load(**options: Any) -> "Settings":
-    """Return the settings that options and environment make.
+    """Return the settings that options, environment and file make.
 
     Raises:
         BadUsage: one of them is wrong.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nexus.cli.errors import BadUsage, Failed
-from nexus.cli.local import DataDirOption, load, one_line_errors
+from nexus.cli.local import ConfigOption, DataDirOption, load, one_line_errors
 from nexus.cli.output import Output
 from nexus.cli.session import JsonOption
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 def migrate(
     data_dir: DataDirOption = None,
+    config: ConfigOption = None,
     check: Annotated[
         bool, typer.Option("--check", help="Change nothing; exit code 1 if there is work to do.")
     ] = False,
@@ -36,7 +37,7 @@ def migrate(
     """
     if check and new_epoch:
         raise BadUsage("--check changes nothing; leave out --new-epoch")
-    settings = load(data_dir=data_dir)
+    settings = load(config=config, data_dir=data_dir)
     with one_line_errors():
         done = _migrate(settings, only_check=check, new_epoch=new_epoch)
     before, after = done.before, done.after

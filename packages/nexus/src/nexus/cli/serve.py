@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nexus import __version__
-from nexus.cli.local import DataDirOption, load, one_line_errors
+from nexus.cli.local import ConfigOption, DataDirOption, load, one_line_errors
 
 if TYPE_CHECKING:
     from nexus.server import Serving
@@ -40,16 +40,27 @@ def serve(
         ),
     ] = None,
     data_dir: DataDirOption = None,
+    config: ConfigOption = None,
     log_level: Annotated[
         LogLevel | None,
         typer.Option(help="How much to log; also: NEXUS_LOG_LEVEL.", show_default="info"),
     ] = None,
+    dev: Annotated[
+        bool, typer.Option("--dev", help="Take weak secrets too, on your own machine.")
+    ] = False,
 ) -> None:
     """Start Nexus.
 
     The first Ctrl-C drains and stops it, a second one stops it at once.
     """
-    settings = load(port=port, host=host, data_dir=data_dir, log_level=log_level)
+    settings = load(
+        config=config,
+        port=port,
+        host=host,
+        data_dir=data_dir,
+        log_level=log_level,
+        dev=dev or None,
+    )
 
     from nexus.server import run
     from nexus.telemetry import configure_logging

@@ -1,7 +1,7 @@
 """Where one port serves both: upgrades to Socket.IO become lines, all else is the ASGI app's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Container, MutableMapping
 from typing import Any, cast
 
 from uvicorn.config import Config
@@ -20,9 +20,10 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 class FrontDoor:
     """An ASGI app, and the WebSocket protocol that uvicorn needs beside it: ``ws=door.upgrade``."""
 
-    def __init__(self, exchange: Exchange, app: ASGIApp) -> None:
+    def __init__(self, exchange: Exchange, app: ASGIApp, origins: Container[str] = ()) -> None:
         self._exchange = exchange
         self._app = app
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve HTTP; a Socket.IO handshake without an upgrade is refused readably."""
@@ -43,7 +44,7 @@ class FrontDoor:
         def line(query: str) -> asyncio.Protocol:
             return Line(self._exchange, server_state, query)
 
-        return _Usher(line, other)
+        return _Usher(line, other, self._origins)
 
 
 class _Usher(asyncio.Protocol):
@@ -56,10 +57,14 @@ class _Usher(asyncio.Protocol):
     _transport: asyncio.Transport
 
     def __init__(
-        self, line: Callable[[str], asyncio.Protocol], other: Callable[[], asyncio.Protocol]
+        self,
+        line: Callable[[str], asyncio.Protocol],
+        other: Callable[[], asyncio.Protocol],
+        origins: Container[str],
     ) -> None:
         self._line = line
         self._other = other
+        self._origins = origins
         self._is_read = False
         self._successor = asyncio.Protocol()
 
@@ -97,7 +102,7 @@ class _Usher(asyncio.Protocol):
         self._successor.resume_writing()
 
     def _answer(self, data: bytes) -> None:
-        upgrade = answer(data)
+        upgrade = answer(data, self._origins)
         self._transport.write(upgrade.answer)
         if upgrade.query is None:
             self._transport.close()

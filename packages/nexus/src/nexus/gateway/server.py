@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Container
 from typing import Any
 
 from nexus.delivery import Delivery, LiveSession, Outlet, OutletClosed
@@ -95,10 +96,13 @@ def _failed() -> dict[str, Any]:
     return CallError(code=ErrorCode.INTERNAL, message=message, retryable=True).to_wire()
 
 
-def create_gateway(platform: Platform, delivery: Delivery, app: ASGIApp) -> FrontDoor:
+def create_gateway(
+    platform: Platform, delivery: Delivery, app: ASGIApp, origins: Container[str] = ()
+) -> FrontDoor:
     """Return what answers at this node's port: Socket.IO for agents, ``app`` for all else.
 
+    Agents that run in a browser come from pages of this host, or of one of ``origins``.
     To be called within the event loop that serves it.
     """
     rounds = Rounds(asyncio.get_running_loop())
-    return FrontDoor(Exchange(host=Reception(platform, delivery), rounds=rounds), app)
+    return FrontDoor(Exchange(host=Reception(platform, delivery), rounds=rounds), app, origins)

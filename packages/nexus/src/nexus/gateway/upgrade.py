@@ -1,7 +1,7 @@
 """Where it is judged whether a request may become a connection of Engine.IO; no I/O here."""
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
@@ -69,8 +69,10 @@ def no_upgrade() -> Rejection:
     return Rejection(code=3, message="Bad request: connect by WebSocket, with an Upgrade header")
 
 
-def answer(data: bytes) -> Upgrade:
+def answer(data: bytes, origins: Container[str] = ()) -> Upgrade:
     """Answer the bytes of a whole request that asks for an upgrade to WebSocket.
+
+    Pages of this very host may, and those of ``origins``.
 
     The web server has read it before, and seen to the form of its lines and the Upgrade header.
     """
@@ -79,7 +81,7 @@ def answer(data: bytes) -> Upgrade:
     query = target.partition("?")[2]
     named = (line.partition(":") for line in lines if line)
     headers = {name.lower(): value.strip() for name, _, value in named}
-    rejection = judge(query) or _judge_headers(method, headers)
+    rejection = judge(query) or _judge_headers(method, headers) or _judge_origin(headers, origins)
     if rejection is not None:
         return Upgrade(answer=_REJECTED % (len(rejection.body()), rejection.body()))
     accept = accept_key(headers["sec-websocket-key"]).encode()
@@ -95,7 +97,7 @@ def _judge_headers(method: str, headers: Mapping[str, str]) -> Rejection | None:
         return Rejection(
             code=3, message="Bad request: Sec-WebSocket-Key has to be 16 bytes in Base64"
         )
-    return _judge_origin(headers)
+    return None
 
 
 def _is_key(key: str) -> bool:
@@ -105,10 +107,21 @@ def _is_key(key: str) -> bool:
         return False
 
 
-def _judge_origin(headers: Mapping[str, str]) -> Rejection | None:
-    """Let only pages of this very host in: browsers name the origin, other clients do not."""
+def _judge_origin(headers: Mapping[str, str], origins: Container[str]) -> Rejection | None:
+    """Let only known pages in: browsers name the origin, other clients do not."""
     origin = headers.get("origin")
-    hosts = {headers.get("host"), headers.get("x-forwarded-host")}
-    if origin is None or urlsplit(origin).netloc in hosts:
+    if origin is None or origin in origins or _netloc(origin) in _hosts(headers):
         return None
     return Rejection(code=4, message="Forbidden: this origin is not accepted")
+
+
+def _netloc(origin: str) -> str | None:
+    try:
+        return urlsplit(origin).netloc or None
+    except ValueError:
+        return None
+
+
+def _hosts(headers: Mapping[str, str]) -> set[str]:
+    """Return what this host is called by; no page can say otherwise, its browser writes these."""
+    return {headers[name] for name in ("host", "x-forwarded-host") if name in headers}
