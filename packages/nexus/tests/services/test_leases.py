@@ -95,6 +95,24 @@ def test_far_more_unfitting_tasks_than_a_page_do_not_hide_a_fitting_one(
     assert world.show(fitting.id).status is TaskStatus.CLAIMED
 
 
+def test_tasks_that_fit_few_do_not_let_another_project_overtake_those_behind_them(
+    world: ServiceWorld,
+) -> None:
+    """As many tasks of a project are looked at as there is room for; the rest may come first."""
+    plain = world.agent("plain")
+    world.connect(plain)
+    world.connect(world.agent("painter", capabilities=("draw",)))
+    world.project("later")
+    for _ in range(2):
+        world.task(required_capabilities=["draw"])
+    older = world.task()
+    world.time.advance(seconds=1)
+    younger = world.task(project="later")
+    assert lease(world) == 2
+    assert world.show(older.id).claimed_by_agent_id == plain
+    assert world.show(younger.id).status is TaskStatus.TODO
+
+
 def test_a_claim_wins_once_and_the_second_agent_is_told_who_holds_it(world: ServiceWorld) -> None:
     first, second = world.agent("a"), world.agent("b")
     task = world.task(project="race")

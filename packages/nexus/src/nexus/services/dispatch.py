@@ -35,6 +35,8 @@ from oblivion.protocol import (
 _PAGE = 200
 """How many waiting tasks of a project are looked at in one go."""
 
+_URGENCY = itemgetter("priority", "created_at", "id")
+
 _ready = (
     sa.select(
         sessions,
@@ -183,7 +185,25 @@ def _first(
         for project in projects_with_work
         if project["group_id"] in teams
     ]
-    return list(islice(merge(*pages, key=itemgetter("priority", "created_at", "id")), _PAGE))
+    found = list(islice(merge(*pages, key=_URGENCY), _PAGE))
+    return _not_overtaking(found, pages, free) if lock and len(pages) > 1 else found
+
+
+def _not_overtaking(
+    found: Sequence[Row], pages: Sequence[Sequence[Row]], free: Sequence[Candidate]
+) -> list[Row]:
+    """Leave out what may be overtaking: a full page hides what comes after its last task."""
+    last = [
+        _URGENCY(page[-1])
+        for page in pages
+        if page and len(page) >= _most(free, page[0]["group_id"])
+    ]
+    return [task for task in found if not last or _URGENCY(task) <= min(last)]
+
+
+def _most(free: Sequence[Candidate], group_id: str) -> int:
+    """Return how many tasks a group's free agents have room for, as far as a page goes."""
+    return min(_PAGE, sum(candidate.room for candidate in free if group_id in candidate.groups))
 
 
 def _first_of(
@@ -195,7 +215,7 @@ def _first_of(
     so that they never hide one that does.
     """
     team = [candidate for candidate in free if project["group_id"] in candidate.groups]
-    most = min(_PAGE, sum(candidate.room for candidate in team)) if lock else _PAGE
+    most = _most(free, project["group_id"]) if lock else _PAGE
     page = tx.rows(
         _NEXT_LOCKED if lock else _NEXT_BRIEFLY, project=project["id"], now=tx.now, most=most
     )
