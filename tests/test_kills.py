@@ -1,10 +1,14 @@
 """Nexus is killed a thousand times while people and agents work: nothing lost, nothing twice."""
 
+import asyncio
+import random
 from pathlib import Path
 
 import pytest
 
+from keyed_submitter import Submitter
 from kill_checker import prove
+from kill_journal import Journal
 from kill_server import Zygote
 from kill_storm import Plan, run_storm
 
@@ -53,3 +57,18 @@ async def test_agents_of_the_sdk_miss_nothing_and_do_nothing_twice_over_200_kill
 ) -> None:
     plan = Plan(seed=seed, kills=200, sdk=True, reborn=0)
     prove(await run_storm(plan, zygote, tmp_path))
+
+
+async def test_a_task_that_ended_before_its_request_was_answered_leaves_its_room_to_others(
+    tmp_path: Path,
+) -> None:
+    """Else a storm falls silent once this has happened ten times."""
+    journal = Journal(path=tmp_path / "journal.jsonl")
+    person = Submitter(
+        url="http://nowhere", token="", journal=journal, up=asyncio.Event(), rng=random.Random(1)
+    )
+    person.ended("early")
+    for task in ("early", "late"):
+        person.begun(task)
+    journal.close()
+    assert person.open == {"late"}

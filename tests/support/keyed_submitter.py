@@ -26,13 +26,21 @@ class Submitter:
     most_open: int = 10
     open: set[str] = field(default_factory=set)
     """The tasks that have not ended yet, as far as anybody knows."""
+    over: set[str] = field(default_factory=set)
+    """Those that have; some do before the request for them is answered."""
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _keys: "count[int]" = field(default_factory=lambda: count(1))
 
     def ended(self, task: str) -> None:
         """Make room for another task."""
+        self.over.add(task)
         self.open.discard(task)
         self._ended.set()
+
+    def begun(self, task: str) -> None:
+        """Take up room for a task, unless it has ended already."""
+        if task not in self.over:
+            self.open.add(task)
 
     async def work(self, name: str) -> None:
         """Ask for one thing after the other until cancelled."""
@@ -64,7 +72,9 @@ class Submitter:
         )
         if self.rng.random() < 0.1:
             made.append(await self.ask(name, http, "/observer/tasks", **body))
-        self.open.update(answer["id"] for answer in made if answer is not None)
+        for answer in made:
+            if answer is not None:
+                self.begun(answer["id"])
 
     async def ask(
         self, name: str, http: httpx2.AsyncClient, path: str, **body: Any
