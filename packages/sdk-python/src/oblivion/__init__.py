@@ -6,6 +6,7 @@ Everything public is here; modules with an underscore are not.
 from oblivion._client import OblivionClient
 from oblivion._clock import Clock, Timer
 from oblivion._config import Limits
+from oblivion._registration import register_agent, registration_status, wait_for_approval
 from oblivion.errors import (
     AgentDisabled,
     AgentPending,
@@ -14,6 +15,7 @@ from oblivion.errors import (
     AlreadyConnectedError,
     AuthenticationFailed,
     CallRefused,
+    ClientIdTaken,
     ConfigurationError,
     ConfigurationTypeError,
     Conflict,
@@ -38,6 +40,7 @@ from oblivion.errors import (
     ProtocolViolation,
     QueueOverflow,
     RateLimited,
+    RegistrationTokenRefused,
     SessionEnded,
     SessionSuperseded,
     Unavailable,
@@ -45,14 +48,18 @@ from oblivion.errors import (
 )
 from oblivion.protocol import (
     AgentStatus,
+    ApprovalStatus,
     CancelReason,
     ClaimResult,
     ConnectedPayload,
     ContextUpdatePayload,
     EventType,
+    GroupRef,
     HeartbeatPayload,
     MessageKind,
     PostMessageAck,
+    Registration,
+    RegistrationStatus,
     Task,
     TaskAssignedPayload,
     TaskAvailablePayload,
@@ -72,10 +79,12 @@ __all__ = [
     "AgentStatus",
     "AlreadyClaimed",
     "AlreadyConnectedError",
+    "ApprovalStatus",
     "AuthenticationFailed",
     "CallRefused",
     "CancelReason",
     "ClaimResult",
+    "ClientIdTaken",
     "Clock",
     "ConfigurationError",
     "ConfigurationTypeError",
@@ -88,6 +97,7 @@ __all__ = [
     "Disconnected",
     "EventType",
     "Forbidden",
+    "GroupRef",
     "HeartbeatPayload",
     "HumanTimeout",
     "InvalidArgument",
@@ -109,6 +119,9 @@ __all__ = [
     "ProtocolViolation",
     "QueueOverflow",
     "RateLimited",
+    "Registration",
+    "RegistrationStatus",
+    "RegistrationTokenRefused",
     "SessionEnded",
     "SessionSuperseded",
     "Task",
@@ -124,4 +137,7 @@ __all__ = [
     "Unavailable",
     "UsageError",
     "WakeUpPayload",
+    "register_agent",
+    "registration_status",
+    "wait_for_approval",
 ]

@@ -10,6 +10,7 @@ from oblivion.errors import (
     AlreadyClaimed,
     AuthenticationFailed,
     CallRefused,
+    ClientIdTaken,
     Conflict,
     ConnectRefused,
     Forbidden,
@@ -20,6 +21,7 @@ from oblivion.errors import (
     PayloadRefused,
     ProtocolUnsupported,
     RateLimited,
+    RegistrationTokenRefused,
     Unavailable,
 )
 from oblivion.protocol import CallError, ErrorCode, Problem
@@ -45,6 +47,11 @@ _CALLS: dict[str, type[CallRefused]] = {
     ErrorCode.INVALID_PAYLOAD: PayloadRefused,
     ErrorCode.RATE_LIMITED: RateLimited,
     ErrorCode.UNAVAILABLE: Unavailable,
+    ErrorCode.REGISTRATION_TOKEN_UNKNOWN: RegistrationTokenRefused,
+    ErrorCode.REGISTRATION_TOKEN_EXPIRED: RegistrationTokenRefused,
+    ErrorCode.REGISTRATION_TOKEN_USED_UP: RegistrationTokenRefused,
+    ErrorCode.REGISTRATION_TOKEN_REVOKED: RegistrationTokenRefused,
+    ErrorCode.CLIENT_ID_TAKEN: ClientIdTaken,
 }
 
 _STATUSES: dict[int, type[CallRefused]] = {

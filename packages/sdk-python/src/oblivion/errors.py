@@ -29,8 +29,10 @@
     |   |-- NotFound                   no such task, or none this agent may see
     |   |-- Conflict                   the state of Nexus speaks against it
     |   |   |-- AlreadyClaimed         another agent was first
+    |   |   |-- ClientIdTaken          another agent has this client id
     |   |   `-- NoFreeSlot             the agent already has max_concurrency tasks
     |   |-- Forbidden                  the agent may not do this
+    |   |   `-- RegistrationTokenRefused  unknown, expired, used up or revoked; ``code`` says which
     |   |-- PayloadRefused             Nexus could not accept the arguments
     |   |-- RateLimited                too many calls [retryable]
     |   `-- Unavailable                Nexus cannot do it just now [retryable]
@@ -170,12 +172,20 @@ class AlreadyClaimed(Conflict):
     """Another agent claimed the task first."""
 
 
+class ClientIdTaken(Conflict):
+    """Another agent has this client id; choose another one."""
+
+
 class NoFreeSlot(Conflict):
     """The agent already holds as many tasks as it announced."""
 
 
 class Forbidden(CallRefused):
     """The agent may not do this."""
+
+
+class RegistrationTokenRefused(Forbidden):
+    """The registration token lets nobody in; ask an admin for another one."""
 
 
 class PayloadRefused(CallRefused):

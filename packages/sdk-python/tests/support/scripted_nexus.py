@@ -77,7 +77,7 @@ class ScriptedNexus:
         self.greets = True
         self.greeting_changes: dict[str, Any] = {}
         self.answers: dict[str, Callable[[Call], Any]] = {}
-        self.http_answers: dict[str, Callable[[web.Request], web.Response]] = {}
+        self.http_answers: dict[str, Callable[[web.Request], Any]] = {}
         self.port = 0
         self._seqs = itertools.count(1)
         self._read: dict[str, int] = {}
@@ -103,6 +103,7 @@ class ScriptedNexus:
         self._sio.on("*", self._on_event, namespace="/agents")
         app = web.Application()
         app.router.add_post("/auth/token", self._token)
+        app.router.add_route("*", "/auth/{tail:.*}", self._http)
         app.router.add_get("/tasks/{tail:.*}", self._http)
         self._sio.attach(app)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -235,9 +236,12 @@ class ScriptedNexus:
         await self._notify()
         return web.json_response(answer.body, status=answer.status)
 
-    async def _http(self, request: web.Request) -> web.Response:
+    async def _http(self, request: web.Request) -> Any:
         answer = self.http_answers.get(request.path)
-        return web.json_response({}, status=404) if answer is None else answer(request)
+        if answer is None:
+            return web.json_response({}, status=404)
+        answered = answer(request)
+        return await answered if inspect.isawaitable(answered) else answered
 
 
 def refused(code: str, *, retryable: bool = False, message: str = "no") -> dict[str, Any]:
