@@ -63,6 +63,7 @@ STAYS = {
     "nexus serve --data-dir ./try-out": "Ctrl-C stops it.",
     "nexus tail --since 0": "task done",
     "python agent.py": "Agent connected and ready!",
+    "python newcomer.py": "newcomer is registered",
     "python deployer.py": "deployer is ready",
     "python packages/sdk-python/examples/simple_agent.py": "Connected! Agent ID",
     "python my_agent.py": "my-agent is ready",

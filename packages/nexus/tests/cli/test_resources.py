@@ -1,19 +1,9 @@
 """The commands for agents, groups and projects, against a real server."""
 
-import httpx2
 import pytest
 
-from command_line import CommandLine, ServerProcess, Team
+from command_line import CommandLine, ServerProcess, Team, has_token
 from scripted_peer import Answer, forwarding, peer
-
-
-def has_token(url: str, client_id: str, secret: str) -> bool:
-    form = {
-        "grant_type": "client_credentials",
-        "client_id": client_id,
-        "client_secret": secret,
-    }
-    return httpx2.post(f"{url}/auth/token", data=form).is_success
 
 
 def test_a_new_agent_can_get_a_token_with_the_secret_that_is_shown(

@@ -17,6 +17,8 @@ from time import monotonic, sleep
 from typing import Any
 from unittest.mock import patch
 
+import httpx2
+
 from nexus.cli.root import run
 
 DEADLINE_S = 20.0
@@ -265,6 +267,16 @@ class ServerProcess:
     def environment(self) -> dict[str, str]:
         """What makes the command line its client."""
         return {"NEXUS_URL": self.url, "NEXUS_DATA_DIR": str(self.data_dir)}
+
+
+def has_token(url: str, client_id: str, secret: str) -> bool:
+    """Say whether a client gets a token with this secret."""
+    form = {
+        "grant_type": "client_credentials",
+        "client_id": client_id,
+        "client_secret": secret,
+    }
+    return httpx2.post(f"{url}/auth/token", data=form).is_success
 
 
 @dataclass(frozen=True, kw_only=True)

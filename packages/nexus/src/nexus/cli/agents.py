@@ -33,6 +33,8 @@ FIELDS: Columns = {
     "status": cells.coloured("connectionStatus"),
     "says": cells.field("statusMessage"),
     "approval": cells.coloured("approvalStatus"),
+    "asks to join": cells.slug("pendingGroup"),
+    "rejected because": cells.long_text("rejectionReason"),
     "capabilities": cells.field("capabilities"),
     "groups": cells.slugs("groups"),
     "tasks": cells.field("currentTaskIds"),

@@ -26,6 +26,10 @@ _COLOURS = {
     "APPROVED": "green",
     "PENDING": "yellow",
     "REJECTED": "red",
+    "active": "green",
+    "expired": "yellow",
+    "used_up": "yellow",
+    "revoked": "red",
 }
 
 
@@ -44,6 +48,11 @@ def field(name: str) -> Cell:
 def slugs(name: str) -> Cell:
     """Return a cell that names the things of a list by their slugs."""
     return lambda item: Text(", ".join(one_line(each["slug"]) for each in item.get(name) or ()))
+
+
+def slug(name: str) -> Cell:
+    """Return a cell that names a thing by its slug, empty when it is absent."""
+    return lambda item: Text(one_line(str((item.get(name) or {}).get("slug") or "")))
 
 
 def long_text(name: str) -> Cell:
@@ -84,6 +93,12 @@ def priority(item: Mapping[str, Any]) -> Text:
 def attempts(item: Mapping[str, Any]) -> Text:
     """Show which attempt a task is in, of how many."""
     return Text(f"{item.get('attempt') or 0} of {item.get('maxAttempts') or 0}")
+
+
+def uses(item: Mapping[str, Any]) -> Text:
+    """Show how often a token was used, of how many times."""
+    most = item.get("maxUses")
+    return Text(f"{item.get('uses') or 0}" + (f" of {most}" if most else ""))
 
 
 def percent(name: str) -> Cell:

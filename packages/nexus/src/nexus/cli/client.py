@@ -52,6 +52,8 @@ def open_http(url: str, *, timeout_s: float = TIMEOUT_S) -> httpx2.Client:
 class Client:
     """A caller of the API with its own token; every POST has an ``Idempotency-Key``.
 
+    Without credentials it asks without a token, for what is open to anyone.
+
     Raises (any method that sends):
         BadUsage: the credentials or the request are wrong.
         Failed: Nexus refused the request as things stand, e.g. something does not exist.
@@ -61,7 +63,7 @@ class Client:
     def __init__(
         self,
         http: httpx2.Client,
-        credentials: Credentials,
+        credentials: Credentials | None,
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -115,26 +117,33 @@ class Client:
 
     def send(self, request: httpx2.Request) -> httpx2.Response:
         """Send with a valid token, again where that may help, and return the good answer."""
-        if not self._token or time.monotonic() >= self._token_ends:
-            self.log_in()
-        response = self._send_authorized(request)
-        if response.status_code == httpx2.codes.UNAUTHORIZED:
-            self.log_in()
-            response = self._send_authorized(request)
+        if self._credentials is None:
+            response = self._persist(request)
+        else:
+            response = self._send_as(self._credentials, request)
         if not response.is_success:
             raise refusal(response)
         return response
 
-    def log_in(self) -> None:
+    def _send_as(self, credentials: Credentials, request: httpx2.Request) -> httpx2.Response:
+        if not self._token or time.monotonic() >= self._token_ends:
+            self._log_in(credentials)
+        response = self._send_authorized(request)
+        if response.status_code == httpx2.codes.UNAUTHORIZED:
+            self._log_in(credentials)
+            response = self._send_authorized(request)
+        return response
+
+    def _log_in(self, credentials: Credentials) -> None:
         """Get a new token."""
         form = {
             "grant_type": "client_credentials",
-            "client_id": self._credentials.client_id,
-            "client_secret": self._credentials.client_secret,
+            "client_id": credentials.client_id,
+            "client_secret": credentials.client_secret,
         }
         response = self._persist(self._http.build_request("POST", "/auth/token", data=form))
         if not response.is_success:
-            raise refused_credentials(response, self._credentials.source)
+            raise refused_credentials(response, credentials.source)
         try:
             answer = response.json()
             self._token = str(answer["access_token"])

@@ -13,7 +13,7 @@ from rich.text import Text
 Columns = Mapping[str, Callable[[Mapping[str, Any]], Text]]
 """What a table shows: its headings, and how each cell is read from an item."""
 
-_NEVER_WRAPPED = frozenset({"", "ID", "STATUS", "PRIORITY", "POLICY", "APPROVAL"})
+_NEVER_WRAPPED = frozenset({"", "ID", "STATUS", "PRIORITY", "POLICY", "APPROVAL", "STATE"})
 """Columns that a narrow terminal leaves whole; the others are broken into lines."""
 
 _NO_LIMIT = 100_000

@@ -9,7 +9,19 @@ from typing import Annotated, Any
 import typer
 
 from nexus import __version__
-from nexus.cli import agents, demo, doctor, groups, migrate, projects, serve, tail, tasks
+from nexus.cli import (
+    agents,
+    demo,
+    doctor,
+    groups,
+    joining,
+    migrate,
+    projects,
+    serve,
+    tail,
+    tasks,
+    tokens,
+)
 from nexus.cli.errors import CliError, ExitCode
 from nexus.cli.output import note
 
@@ -26,7 +38,8 @@ app = typer.Typer(
 )
 for command in (serve.serve, demo.demo, migrate.migrate, doctor.doctor, tail.tail):
     app.command()(command)
-for group in (agents, groups, projects, tasks):
+joining.add_to(agents.app)
+for group in (agents, groups, projects, tasks, tokens):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

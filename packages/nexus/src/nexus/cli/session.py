@@ -3,14 +3,14 @@
 import functools
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from nexus.cli.credentials import Wish, find_credentials
+from nexus.cli.credentials import Credentials, Wish, find_credentials
 from nexus.cli.errors import BadUsage
 from nexus.cli.output import Output
 
@@ -77,27 +77,41 @@ class Session:
 
 def calls_api(command: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
     """Give a command the shared options, and a session made of them as its first argument."""
+    return _in_session(command, _SHARED, find_credentials)
 
+
+def calls_as_anyone(command: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
+    """Give a command that needs no credentials the options for where, and such a session."""
+    shared = {name: _SHARED[name] for name in ("json", "connection_url")}
+    return _in_session(command, shared, lambda _wish: None)
+
+
+def _in_session(
+    command: Callable[Concatenate[Session, P], None],
+    shared: Mapping[str, tuple[Any, Any]],
+    credentials_of: Callable[[Wish], Credentials | None],
+) -> Callable[..., None]:
     @functools.wraps(command)
     def run(*args: Any, json: bool, **options: Any) -> None:
         from nexus.cli.client import Client, open_http
 
-        connection = {name: options.pop(name) for name in _CONNECTION}
+        connection = {name: options.pop(name) for name in _CONNECTION if name in shared}
         wish = Wish(**{name.removeprefix("connection_"): connection[name] for name in connection})
         http = open_http(wish.url)
-        with Client(http, find_credentials(wish)) as nexus:
+        with Client(http, credentials_of(wish)) as nexus:
             command(Session(nexus=nexus, out=Output(json=json)), *args, **options)
 
-    parameters = [*list(inspect.signature(command).parameters.values())[1:], *_shared_parameters()]
+    own = list(inspect.signature(command).parameters.values())[1:]
+    parameters = [*own, *_shared_parameters(shared)]
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # typer reads it
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
 
 
-def _shared_parameters() -> list[inspect.Parameter]:
+def _shared_parameters(shared: Mapping[str, tuple[Any, Any]]) -> list[inspect.Parameter]:
     return [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=kind, default=default)
-        for name, (kind, default) in _SHARED.items()
+        for name, (kind, default) in shared.items()
     ]
 
 
