@@ -70,7 +70,7 @@ STAYS = {
 }
 """Commands that go on until Ctrl-C, each with what it prints once it is at work."""
 
-NOT_PROGRAMS = {"bash", "console", "csv", "ini", "json", "python", "text"}
+NOT_PROGRAMS = {"bash", "console", "csv", "ini", "json", "python", "text", "toml"}
 
 
 def named(page: Path) -> str:
