@@ -10,11 +10,14 @@ import typer
 
 from nexus import __version__
 from nexus.cli import (
+    admin,
     agents,
+    custody,
     demo,
     doctor,
     groups,
     joining,
+    keys,
     migrate,
     projects,
     serve,
@@ -39,7 +42,12 @@ app = typer.Typer(
 for command in (serve.serve, demo.demo, migrate.migrate, doctor.doctor, tail.tail):
     app.command()(command)
 joining.add_to(agents.app)
-for group in (agents, groups, projects, tasks, tokens):
+app.command("stop-all", epilog="Example: nexus stop-all --reason 'Something is wrong'")(
+    custody.stop_all
+)
+app.command("resume-all")(custody.resume_all)
+custody.add_to(agents.app)
+for group in (agents, groups, projects, tasks, tokens, keys, admin):
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

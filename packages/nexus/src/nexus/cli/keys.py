@@ -1,0 +1,112 @@
+"""Where the commands live that look after the keys which sign access tokens."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nexus.cli import cells
+from nexus.cli.errors import BadUsage
+from nexus.cli.local import DataDirOption, load, one_line_errors
+from nexus.cli.output import Columns, Output
+from nexus.cli.session import JsonOption
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from nexus.services.signing import Keyring
+
+app = typer.Typer(help="Look after the keys that sign access tokens.", no_args_is_help=True)
+
+COLUMNS: Columns = {
+    "ID": cells.field("id"),
+    "STATE": cells.field("state"),
+    "SINCE": cells.moment("since"),
+}
+
+
+@app.command("list")
+def list_(data_dir: DataDirOption = None, json: JsonOption = False) -> None:
+    """List the keys of the data folder, the newest first; never the keys themselves."""
+    folder = _data_dir(data_dir)
+    Output(json=json).listing(_shown(_read(folder)), COLUMNS)
+
+
+@app.command()
+def rotate(
+    data_dir: DataDirOption = None,
+    after: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=7 * 24 * 3600,
+            help="In how many seconds the new key begins to sign: time to copy it to other nodes.",
+        ),
+    ] = 0,
+    void: Annotated[
+        bool,
+        typer.Option("--void", help="Forget the keys before: all tokens are void at once."),
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Make a new key that signs tokens; those before it verify as long as their tokens live.
+
+    A running Nexus takes it up within two seconds.
+    """
+    import secrets
+
+    from nexus.keys import write_signing_keys
+    from nexus.services.signing import KEY_BYTES, Keyring
+    from nexus.services.tokens import LIFETIME_S
+    from nexus.store.clock import wall_clock
+
+    if void and after:
+        raise BadUsage("--void takes effect at once; leave out --after")
+    folder, fresh, now = _data_dir(data_dir), secrets.token_bytes(KEY_BYTES), wall_clock()
+    ring = _read(folder).rotated(
+        fresh, now_ms=now, since_ms=now + after * 1000, lifetime_ms=LIFETIME_S * 1000
+    )
+    if void:
+        ring = Keyring.of(fresh)
+    with one_line_errors():
+        write_signing_keys(folder, ring)
+    when = f"from {_moment(ring.keys[0].since_ms)} on" if after else "from now on"
+    sentence = f"key {ring.keys[0].id} signs {when}; {len(ring.keys) - 1} older verify"
+    Output(json=json).done(sentence, {"items": _shown(ring)})
+
+
+def _data_dir(chosen: "Path | None") -> "Path":
+    settings = load(data_dir=chosen)
+    if not settings.data_dir.is_dir():
+        raise BadUsage(f"there is no data folder {settings.data_dir}; name it with --data-dir")
+    return settings.data_dir
+
+
+def _read(folder: "Path") -> "Keyring":
+    from nexus.keys import load_signing_keys
+
+    with one_line_errors():
+        return load_signing_keys(folder)
+
+
+def _shown(ring: "Keyring") -> Sequence[Mapping[str, Any]]:
+    from nexus.store.clock import wall_clock
+
+    now = wall_clock()
+    signing = ring.signing(now)
+    states = {True: "signs", False: "verifies"}
+    return [
+        {
+            "id": key.id,
+            "state": "waits" if key.since_ms > now else states[key is signing],
+            "since": _moment(key.since_ms) if key.since_ms else None,
+        }
+        for key in ring.keys
+    ]
+
+
+def _moment(epoch_ms: int) -> str:
+    from oblivion.protocol import format_timestamp
+
+    return format_timestamp(datetime.fromtimestamp(epoch_ms / 1000, UTC))

@@ -1,0 +1,96 @@
+"""The commands for signing keys and lost admin secrets, on the data themselves."""
+
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from command_line import CommandLine, ServerProcess
+from nexus.keys import load_signing_keys
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> CommandLine:
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    return CommandLine(environment={"NEXUS_DATA_DIR": str(data)}, cwd=tmp_path)
+
+
+def test_a_new_key_signs_and_the_one_before_still_verifies(
+    local: CommandLine, tmp_path: Path
+) -> None:
+    (first,) = local("keys", "list", "--json").json["items"]
+    assert first["state"] == "signs"
+    rotated = local("keys", "rotate")
+    assert rotated.code == 0, rotated.err
+    new, old = local("keys", "list", "--json").json["items"]
+    assert (new["state"], old["state"], old["id"]) == ("signs", "verifies", first["id"])
+    path = tmp_path / "data" / "signing.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    for key in load_signing_keys(tmp_path / "data").keys:
+        assert key.secret.hex() not in rotated.out + rotated.err
+
+
+def test_a_key_that_waits_signs_when_its_time_has_come(local: CommandLine) -> None:
+    local("keys", "list")
+    local("keys", "rotate", "--after", "600")
+    states = [key["state"] for key in local("keys", "list", "--json").json["items"]]
+    assert states == ["waits", "signs"]
+
+
+def test_a_key_that_was_stolen_is_forgotten_at_once(local: CommandLine) -> None:
+    (first,) = local("keys", "list", "--json").json["items"]
+    local("keys", "rotate", "--void")
+    (only,) = local("keys", "list", "--json").json["items"]
+    assert only["id"] != first["id"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("rotate", "--void", "--after", "5"), "leave out --after"),
+        (("list", "--data-dir", "/nowhere/at/all"), "there is no data folder"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_one_line(
+    local: CommandLine, arguments: tuple[str, ...], said: str
+) -> None:
+    done = local("keys", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert said in done.err
+
+
+def test_a_damaged_file_of_keys_is_named(local: CommandLine, tmp_path: Path) -> None:
+    (tmp_path / "data" / "signing.key").write_text("not a key\n")
+    done = local("keys", "rotate")
+    assert (done.code, done.out) == (2, "")
+    assert "signing.key is damaged" in done.err
+    assert (tmp_path / "data" / "signing.key").read_text() == "not a key\n"
+
+
+def test_a_lost_admin_secret_is_replaced_while_nexus_runs(tmp_path: Path) -> None:
+    server = ServerProcess(tmp_path / "data")
+    try:
+        server.start()
+        nexus = CommandLine(environment=server.environment, cwd=tmp_path)
+        before = nexus("groups", "list")
+        assert before.code == 0, before.err
+        made = nexus("admin", "reset-secret", "--json")
+        assert made.code == 0, made.err
+        wish = {"client_id": "admin", "client_secret": made.json["clientSecret"]}
+        assert httpx2.post(f"{server.url}/auth/token", json=wish).is_success
+        assert nexus("groups", "list").code == 0  # from the data folder, where it is kept
+    finally:
+        server.close()
+
+
+def test_only_an_admin_there_is_gets_a_new_secret(local: CommandLine) -> None:
+    done = local("admin", "reset-secret", "nobody")
+    assert (done.code, done.out) == (1, "")
+    assert "no admin" in done.err
+
+
+def test_a_secret_that_the_environment_sets_is_changed_there(local: CommandLine) -> None:
+    done = local("admin", "reset-secret", NEXUS_ADMIN_CLIENT_SECRET="a chosen secret")
+    assert done.code == 2
+    assert "change it there" in done.err
