@@ -1,17 +1,23 @@
 """What an admin cuts off on one node is cut off on the other: sessions, tokens, secrets, all."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import Any
 
 import httpx2
+import jwt
 import pytest
 
 from doors import at_the_socket, over_http
 from eventually import eventually
-from live_nexus import AGENT_SECRET, LiveNexus
+from live_nexus import AGENT_SECRET, LiveNexus, live_nexus
+from nexus.keys import load_signing_keys, write_signing_keys
+from nexus.services.signing import KEY_BYTES, Keyring
+from nexus.store import DataDirError
+from nexus.store.clock import wall_clock
 from socket_agent import SocketAgent, socket_agent, token_for
 from two_nodes import two_nodes
 
@@ -130,3 +136,39 @@ async def test_a_secret_rotated_on_one_node_is_the_secret_on_the_other(nodes: No
     assert await at_the_socket(b, fresh) == "let in"
     with pytest.raises(httpx2.HTTPStatusError):
         await token(a, "one")
+
+
+async def test_a_key_that_waits_is_rotated_over_two_nodes_without_a_refusal(
+    nodes: Nodes, tmp_path: Path
+) -> None:
+    """As the docs say: a key for later, copied to the other node before its time."""
+    a, _ = nodes
+    now = wall_clock()
+    ring = load_signing_keys(tmp_path / "a").rotated(
+        secrets.token_bytes(KEY_BYTES), now_ms=now, since_ms=now + 3_000, lifetime_ms=900_000
+    )
+    for folder in ("a", "b"):
+        write_signing_keys(tmp_path / folder, ring)
+    while True:
+        fresh = await token(a, "one")
+        for node in nodes:
+            assert await over_http(node, fresh) == "let in"
+        if jwt.get_unverified_header(fresh)["kid"] == ring.keys[0].id:
+            break
+        await asyncio.sleep(0.1)
+
+
+async def test_a_node_without_the_newest_key_does_not_start(
+    tmp_path: Path, postgres_url: str
+) -> None:
+    async with two_nodes(tmp_path, postgres_url):
+        pass
+    ring = Keyring.of(secrets.token_bytes(KEY_BYTES))
+    write_signing_keys(
+        tmp_path / "a", Keyring((*ring.keys, *load_signing_keys(tmp_path / "a").keys))
+    )
+    async with live_nexus(tmp_path / "a", database_url=postgres_url):
+        pass
+    with pytest.raises(DataDirError, match=r"copy signing\.key"):
+        async with live_nexus(tmp_path / "b", database_url=postgres_url):
+            pass
