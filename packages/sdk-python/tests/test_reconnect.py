@@ -44,6 +44,12 @@ def test_ten_thousand_failures_are_no_overflow() -> None:
     assert waits(Backoff(initial=5.0, attempt=10_000), 1) == [CAP_SECONDS]
 
 
+def test_while_all_agents_are_stopped_no_wait_is_longer_than_half_a_minute() -> None:
+    stopped = Backoff(initial=5.0, attempt=4).while_stopped(True)
+    assert waits(stopped, 2) == [30, 30]
+    assert waits(stopped.while_stopped(False), 2) == [80, 160]
+
+
 @given(initial=delays, chance=chances)
 def test_waits_never_shrink_and_stay_within_their_bounds(initial: float, chance: float) -> None:
     found = waits(Backoff(initial=initial), 40, chance)

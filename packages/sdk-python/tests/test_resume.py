@@ -37,6 +37,20 @@ async def test_the_pauses_are_those_that_the_quickstart_prints(
     await clock.timer(low=5, high=6)
 
 
+async def test_agents_that_an_admin_stopped_look_again_every_half_minute(
+    nexus: ScriptedNexus, make_client: MakeClient, clock: HandClock
+) -> None:
+    client = make_client(clock=clock)
+    await client.connect()
+    stopped = {"code": "agents_stopped", "message": "all are stopped", "retryable": True}
+    nexus.refusals += [stopped] * 5
+    await nexus.cut()
+    for pause in (5, 10, 20, 30, 30, 30):
+        timer = await clock.timer(low=pause, high=pause * 1.2)
+        clock.advance(timer.seconds)
+    await nexus.until(lambda: len(nexus.of("agent_ready")) == 2)
+
+
 async def test_the_first_pause_is_reconnect_delay(
     nexus: ScriptedNexus, make_client: MakeClient, clock: HandClock
 ) -> None:

@@ -60,6 +60,12 @@ def test_what_makes_no_sense_is_refused_in_one_line(
     assert said in done.err
 
 
+def test_where_the_environment_has_the_key_it_is_changed_there(local: CommandLine) -> None:
+    done = local("keys", "rotate", JWT_SECRET="0123456789abcdef" * 4)
+    assert (done.code, done.out) == (2, "")
+    assert "NEXUS_JWT_SECRET" in done.err
+
+
 def test_a_damaged_file_of_keys_is_named(local: CommandLine, tmp_path: Path) -> None:
     (tmp_path / "data" / "signing.key").write_text("not a key\n")
     done = local("keys", "rotate")

@@ -28,7 +28,13 @@ from oblivion.errors import (
     ProtocolUnsupported,
     SessionEnded,
 )
-from oblivion.protocol import PROTOCOL_VERSION, AgentReadyAck, ConnectedPayload, EventType
+from oblivion.protocol import (
+    PROTOCOL_VERSION,
+    AgentReadyAck,
+    ConnectedPayload,
+    ErrorCode,
+    EventType,
+)
 
 _log = get_log("session")
 
@@ -196,6 +202,7 @@ class Session:
             except (ConnectRefused, SessionEnded) as error:
                 if not error.retryable:
                     raise
+                backoff = backoff.while_stopped(_is_stopped(error))
                 _log.warning("reconnect_failed", reason=str(error))
             except OblivionError as error:
                 _log.warning("reconnect_failed", reason=str(error))
@@ -247,6 +254,10 @@ class Session:
             await link.close(flush=link.alive)
         await self._agent.close()
         _log.info("session_ended", reason=str(error))
+
+
+def _is_stopped(error: OblivionError) -> bool:
+    return isinstance(error, ConnectRefused) and error.code == ErrorCode.AGENTS_STOPPED
 
 
 async def _first(*tasks: asyncio.Task[Any]) -> None:

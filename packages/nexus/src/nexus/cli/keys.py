@@ -78,6 +78,8 @@ def rotate(
 
 def _data_dir(chosen: "Path | None") -> "Path":
     settings = load(data_dir=chosen)
+    if settings.signing_secrets:
+        raise BadUsage("NEXUS_JWT_SECRET takes the place of these keys; change that")
     if not settings.data_dir.is_dir():
         raise BadUsage(f"there is no data folder {settings.data_dir}; name it with --data-dir")
     return settings.data_dir
