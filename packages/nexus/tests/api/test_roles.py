@@ -139,10 +139,13 @@ async def test_what_is_another_tenants_is_not_there(nexus: LiveNexus, stranger: 
 async def test_lists_hold_nothing_of_another_tenant(nexus: LiveNexus, stranger: Admin) -> None:
     await nexus.admin.task()
 
-    await nexus.admin.post("/observer/registration-tokens", groupId="team")
+    token = await nexus.admin.post("/observer/registration-tokens", groupId="team")
+    wish = {"registrationToken": token["token"], "name": "Waits", "clientId": "waits"}
+    await nexus.admin.post("/auth/register", **wish)
 
     for path in ("/groups", "/projects", "/observer/agents", "/observer/tasks", *FOR_LISTS):
         assert (await stranger.get(path))["items"] == []
     assert (await stranger.get("/observer/activity"))["items"] == []
+    assert await stranger.get("/observer/agents/pending/count") == {"count": 0}
     stats = await stranger.get("/observer/stats")
     assert (stats["agents"]["total"], stats["tasks"]["todo"], stats["groups"]) == (0, 0, 0)
