@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import httpx2
 import pytest
 import pytest_asyncio
 
@@ -76,6 +77,13 @@ async def stranger(nexus: LiveNexus) -> AsyncIterator[Admin]:
     await platform.store.write(put)
     async with Admin(nexus.url, client_id="stranger") as stranger:
         yield stranger
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def anyone(nexus: LiveNexus) -> AsyncIterator[httpx2.AsyncClient]:
+    """Somebody who has no credentials."""
+    async with httpx2.AsyncClient(base_url=nexus.url) as http:
+        yield http
 
 
 def _put_client(tx: Tx, client_id: str, tenant_id: str, role: Role, hashed: str) -> None:

@@ -2,12 +2,17 @@
 
 from pydantic import Field, SecretStr
 
-from nexus.domain.errors import ClientIdTaken, Forbidden
-from nexus.services import activity, agents, registration_tokens
+from nexus.domain.errors import ClientIdTaken, Forbidden, TooManyAttempts
+from nexus.services import activity, agents, approval, registration_tokens
 from nexus.services.agents import NewAgent
 from nexus.store.schema import registrations
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import ApprovalStatus, Registration, RegistrationStatus
+
+MOST_PENDING = 1_000
+"""A token without a limit that got into wrong hands fills no database."""
+
+_PAUSE_S = 60
 
 
 class RegisterAgent(NewAgent):
@@ -22,9 +27,13 @@ def register(tx: Tx, token_hash: str, wish: RegisterAgent, secret_hash: str) -> 
     Raises:
         TokenRefused: the token lets nobody in (any more).
         ClientIdTaken: the client id is another's; that costs no use.
+        TooManyAttempts: too many agents wait for a decision already.
     """
     token = registration_tokens.known(tx, token_hash)
     registration_tokens.spend(tx, token)
+    if approval.count_pending(tx, token["tenant_id"]).count >= MOST_PENDING:
+        waiting = f"{MOST_PENDING} agents wait for a decision already"
+        raise TooManyAttempts(f"{waiting}; ask an admin to decide about them first", _PAUSE_S)
     if agents.is_taken(tx, wish.client_id):
         raise ClientIdTaken(agents.taken(wish.client_id))
     tenant_id = token["tenant_id"]
