@@ -20,7 +20,9 @@ from oblivion import (
     OblivionClient,
     SessionSuperseded,
     TaskAssignedPayload,
+    TaskCancelledPayload,
 )
+from socket_agent import socket_agent, token_for
 
 DEADLINE_S = 30.0
 
@@ -76,6 +78,38 @@ async def test_an_agent_outlives_a_killed_nexus_and_misses_nothing(tmp_path: Pat
         assert runs == {task["id"]: 1}
         assert heard[:1] == ["before the end"]
         assert len(heard) == len(set(heard))
+
+
+async def test_what_was_cancelled_while_the_agent_was_away_never_reaches_its_handler(
+    tmp_path: Path,
+) -> None:
+    """A process that died had not acknowledged it; the next one is told that it is over."""
+    begun, cancelled = asyncio.Queue[str](), asyncio.Queue[str]()
+    async with live_nexus(tmp_path / "data") as nexus:
+        await nexus.admin.team()
+        await nexus.admin.agent("my-agent")
+        token = await token_for(nexus.url, "my-agent", AGENT_SECRET)
+        async with socket_agent(nexus.url, token) as dying:
+            await dying.ready()
+            stale = await nexus.admin.task()
+            await dying.until("task_assigned")
+        await nexus.admin.post(f"/observer/tasks/{stale['id']}/cancel")
+        client = agent_of(nexus.url)
+
+        @client.on_task_assigned
+        async def work(payload: TaskAssignedPayload) -> None:
+            begun.put_nowait(payload.task_id)
+
+        @client.on_task_cancelled
+        async def note(payload: TaskCancelledPayload) -> None:
+            cancelled.put_nowait(payload.task_id)
+
+        async with client, asyncio.timeout(DEADLINE_S):
+            assert await cancelled.get() == stale["id"]
+            fresh = await nexus.admin.task()
+            await nexus.admin.until(fresh["id"], "DONE")
+    assert begun.get_nowait() == fresh["id"]
+    assert begun.empty()
 
 
 async def test_a_message_written_while_the_agent_is_away_arrives_once_it_is_back(

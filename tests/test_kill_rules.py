@@ -184,6 +184,15 @@ BENT: list[tuple[str, Bend, str]] = [
         "D: ann acknowledged event 1 and was sent it again",
     ),
     (
+        "what_is_withdrawn_is_over",
+        then(
+            replace(event(), status="withdrawn"),
+            entry(What.CALLED, id="d", kind="task_update", task="t", attempt=1, status="DONE"),
+            ending("d"),
+        ),
+        "D: DONE of attempt 1 .* was confirmed after its assignment came as withdrawn",
+    ),
+    (
         "histories_only_grow",
         then(entry(What.READY, seq=0, id="epoch")),
         "D: the history of ann shrank from 1 to 0",
@@ -249,8 +258,9 @@ def test_every_rule_has_a_history_that_breaks_it() -> None:
     [
         then(entry(What.REPLIED, id="d", kind="task_update", ok=False, digest="lease_lost")),
         then(ending(), event(), read("DONE")),
+        then(replace(event(), status="withdrawn"), ending()),
     ],
-    ids=["a refused call", "all said again"],
+    ids=["a refused call", "all said again", "the answer comes after the withdrawal"],
 )
 def test_what_may_happen_stays_green(bend: Bend) -> None:
     assert violations(bend(WHOLE)) == []

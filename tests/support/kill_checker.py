@@ -290,6 +290,22 @@ def settled_events_stay_settled(history: History) -> Iterator[str]:
                 yield f"{entry.who} acknowledged event {entry.seq} and was sent it again"
 
 
+def what_is_withdrawn_is_over(history: History) -> Iterator[str]:
+    """D: an attempt whose assignment came as withdrawn is ended by no call that was made later."""
+    withdrawn: dict[tuple[str | None, int | None], Entry] = {}
+    for entry in history.of(What.RECEIVED):
+        if entry.status == "withdrawn":
+            withdrawn.setdefault((entry.task, entry.attempt), entry)
+    first_sent: dict[str | None, Entry] = {}
+    for call in history.of(What.CALLED):
+        first_sent.setdefault(call.id, call)
+    for endings in history.endings().values():
+        for call_id, ending in endings.items():
+            told = withdrawn.get((ending.task, ending.attempt))
+            if told is not None and first_sent[call_id].n > told.n:
+                yield f"{_told(ending)} was confirmed after its assignment came as withdrawn"
+
+
 def histories_only_grow(history: History) -> Iterator[str]:
     """D: what an agent was told of its history stays true, and no gap is announced."""
     for agent, entries in history.by_agent(What.READY, What.RECEIVED).items():
@@ -376,6 +392,7 @@ RULES: Sequence[tuple[str, Rule]] = (
     ("D", events_come_in_order_without_holes),
     ("D", an_event_never_changes),
     ("D", settled_events_stay_settled),
+    ("D", what_is_withdrawn_is_over),
     ("D", histories_only_grow),
     ("D", handlers_run_once_in_a_process),
     ("B", the_window_bounds_what_is_in_flight),

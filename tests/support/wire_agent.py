@@ -207,6 +207,7 @@ class WireAgent:
             task=task,
             attempt=attempt,
             seq=seq,
+            status="withdrawn" if message.get("withdrawn") else None,
             digest=digest(payload),
         )
         memory = self.memory
@@ -214,7 +215,7 @@ class WireAgent:
         first = seq not in memory.seen
         memory.seen.add(seq)
         memory.last_seq = max(memory.last_seq, seq)
-        if first and type_ == EventType.TASK_ASSIGNED:
+        if first and type_ == EventType.TASK_ASSIGNED and not message.get("withdrawn"):
             memory.held[task] = attempt
             self._do(self._handle(memory, task, attempt))
         elif type_ == EventType.TASK_CANCELLED and memory.held.get(task) == attempt:

@@ -9,7 +9,7 @@ import oblivion
 from dark_proxy import dark_proxy
 from hand_clock import HandClock
 from oblivion import Limits, TaskAssignedPayload
-from scripted_nexus import MakeClient, ScriptedNexus, TokenAnswer
+from scripted_nexus import MakeClient, ScriptedNexus, TokenAnswer, envelope_of, task
 
 
 async def reconnect(nexus: ScriptedNexus, clock: HandClock) -> None:
@@ -104,6 +104,54 @@ async def test_a_task_that_was_lost_meanwhile_is_given_up(
     await reconnect(nexus, clock)
     await asyncio.wait_for(cancelled.wait(), 5)
     assert not nexus.of("task_update")
+
+
+async def test_an_assignment_that_was_withdrawn_meanwhile_is_acknowledged_and_never_begun(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    client = make_client()
+    begun: list[str] = []
+    cancelled: list[tuple[str, int]] = []
+
+    @client.on_task_assigned
+    async def handle(payload: TaskAssignedPayload) -> None:
+        begun.append(payload.task_id)
+
+    @client.on_task_cancelled
+    async def note(payload: oblivion.TaskCancelledPayload) -> None:
+        cancelled.append((payload.task_id, payload.attempt))
+
+    await client.connect()
+    stale = {**envelope_of("task_assigned", task("stale")), "id": "e-1", "seq": 1}
+    await nexus.send_raw("task_assigned", {**stale, "withdrawn": True})
+    over = {"taskId": "stale", "attempt": 1, "reason": "cancelled"}
+    await nexus.send_raw(
+        "task_cancelled", {**envelope_of("task_cancelled", over), "id": "e-2", "seq": 2}
+    )
+    fresh = {**envelope_of("task_assigned", task("fresh")), "id": "e-3", "seq": 3}
+    await nexus.send_raw("task_assigned", fresh)
+    await nexus.acknowledged(1, 2, 3)
+    assert (await nexus.next("task_update")).payload["taskId"] == "fresh"
+    assert begun == ["fresh"]
+    assert cancelled == [("stale", 1)]
+
+
+async def test_a_withdrawn_assignment_does_not_keep_the_agent_from_claiming(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    """It was won before the connection broke; the claim waits for it no longer."""
+    client = make_client()
+
+    @client.on_task_assigned
+    async def handle(payload: TaskAssignedPayload) -> None: ...
+
+    await client.connect()
+    await nexus.hint("task_available", task("won"))
+    assert (await nexus.next("claim_task")).payload["taskId"] == "won"
+    stale = {**envelope_of("task_assigned", task("won")), "id": "e-1", "seq": 1}
+    await nexus.send_raw("task_assigned", {**stale, "withdrawn": True})
+    await nexus.hint("task_available", task("next"))
+    assert (await nexus.next("claim_task")).payload["taskId"] == "next"
 
 
 async def test_a_restart_under_a_running_agent_loses_nothing_and_repeats_nothing(

@@ -54,7 +54,8 @@ class Dispatcher:
 
     ``task_assigned`` and ``tool_result`` are acknowledged at receipt, the other durable events
     when their handler ended. An event that cannot be read is acknowledged, too: sent again, it
-    would be no better.
+    would be no better. So is an assignment that was withdrawn while the agent was away; no handler
+    begins with it.
     """
 
     def __init__(self, inbox: Inbox, acks: Acknowledger, bound: int, to: Destinations) -> None:
@@ -103,6 +104,9 @@ class Dispatcher:
         self._tell(what, payload, receipt, lane=payload.task_id)
 
     def _route(self, link: Link, incoming: Incoming, receipt: Receipt) -> None:
+        if incoming.withdrawn and isinstance(incoming.payload, TaskAssignedPayload):
+            self._withdrawn(incoming.payload, receipt)
+            return
         if incoming.payload is not None:
             self._ways[incoming.type](link, incoming.payload, receipt)
             return
@@ -138,6 +142,11 @@ class Dispatcher:
         _log.info(EventType.TASK_ASSIGNED, task_id=task.task_id, title=task.title)
         self._acks.finish(receipt)
         self._to.runner.assign(task)
+        self._to.claimer.arrived(task.task_id)
+
+    def _withdrawn(self, task: TaskAssignedPayload, receipt: Receipt) -> None:
+        _log.info("assignment_withdrawn", task_id=task.task_id, attempt=task.attempt)
+        self._acks.finish(receipt)
         self._to.claimer.arrived(task.task_id)
 
     def _task_available(self, _link: Link, task: TaskAvailablePayload, receipt: Receipt) -> None:

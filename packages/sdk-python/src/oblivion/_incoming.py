@@ -42,7 +42,8 @@ _PAYLOADS: dict[str, type[WireModel]] = {
 class Incoming:
     """One event: what identifies it, and its payload, or the problem with it.
 
-    Both are absent for an event type that this SDK does not know.
+    Both are absent for an event type that this SDK does not know. One that is ``withdrawn`` asks
+    for nothing any more.
     """
 
     type: str
@@ -50,6 +51,7 @@ class Incoming:
     seq: int | None = None
     payload: WireModel | None = None
     problem: str | None = None
+    withdrawn: bool = False
 
 
 def read(event: str, data: Any) -> Incoming:
@@ -66,7 +68,13 @@ def read(event: str, data: Any) -> Incoming:
         payload = model.model_validate(envelope.payload)
     except ValidationError as error:
         return _unreadable(event, data, _problem(error))
-    return Incoming(type=event, id=envelope.id, seq=envelope.seq, payload=payload)
+    return Incoming(
+        type=event,
+        id=envelope.id,
+        seq=envelope.seq,
+        payload=payload,
+        withdrawn=envelope.withdrawn is True,
+    )
 
 
 def _unreadable(event: str, data: Any, problem: str) -> Incoming:

@@ -8,7 +8,7 @@ from nexus import failpoints
 from nexus.delivery.errands import Errands
 from nexus.delivery.outlet import Outlet, OutletClosed
 from nexus.delivery.patience import patiently
-from nexus.services import events, sessions, views
+from nexus.services import events, redelivery, sessions, views
 from nexus.services.platform import Platform
 from nexus.services.sessions import SessionRef
 from nexus.store.tx import Row
@@ -197,10 +197,11 @@ class LiveSession:
     async def _next(self, room: int) -> Sequence[Row]:
         """Return the events to send next: those just committed, where no others come first."""
         store, agent_id = self._platform.store, self.ref.agent_id
-        if not self._is_behind:
-            fresh = store.recent.take(agent_id, after=self._sent)
-            if fresh is not None and len(fresh) <= room:
-                return fresh
+        if self._is_behind:  # what is sent late may be over by now
+            return await store.read(redelivery.pending, agent_id, after=self._sent, limit=room)
+        fresh = store.recent.take(agent_id, after=self._sent)
+        if fresh is not None and len(fresh) <= room:
+            return fresh
         return await store.read(events.pending, agent_id, after=self._sent, limit=room)
 
     async def _send(self, row: Row) -> None:
@@ -210,6 +211,7 @@ class LiveSession:
             views.moment(row["created_at"]),
             id_=row["id"],
             seq=row["seq"],
+            withdrawn="withdrawn" in row,
         )
         failpoints.reach("emit.before")
         await self.outlet.send(row["type"], envelope)

@@ -9,7 +9,10 @@ from oblivion.protocol._base import Timestamp, WireModel, format_timestamp
 
 
 class Envelope(WireModel):
-    """One event or call: ``id`` makes it idempotent, ``seq`` numbers durable events per agent."""
+    """One event or call: ``id`` makes it idempotent, ``seq`` numbers durable events per agent.
+
+    ``withdrawn`` marks a ``task_assigned`` that is sent late and whose attempt is over.
+    """
 
     type: str
     payload: dict[str, Any] = Field(default_factory=dict)
@@ -17,6 +20,7 @@ class Envelope(WireModel):
     id: str | None = None
     seq: int | None = Field(default=None, ge=1)
     traceparent: str | None = None
+    withdrawn: bool | None = None
 
 
 def wrap(
@@ -26,6 +30,7 @@ def wrap(
     *,
     id_: str | None = None,
     seq: int | None = None,
+    withdrawn: bool = False,
 ) -> dict[str, Any]:
     """Return the wire form of an envelope around ``payload``."""
     body = payload.to_wire() if isinstance(payload, WireModel) else payload
@@ -38,4 +43,6 @@ def wrap(
         envelope["id"] = id_
     if seq is not None:
         envelope["seq"] = seq
+    if withdrawn:
+        envelope["withdrawn"] = True
     return envelope

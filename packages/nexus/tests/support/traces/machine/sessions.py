@@ -5,13 +5,14 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from nexus.services import installation, sessions
+from nexus.services import installation, redelivery, sessions
 from nexus.store import Tx
 from oblivion.protocol import AgentReady, AgentStatus, EventType, HeartbeatCall, StatusUpdate
 from service_world import NODE
 from traces.machine.base import Machine, Voice
 from traces.machine.choices import ACTIVE, AGENTS, AGES, NODES, SKILL_SETS, TASKS
 from traces.model import attempts as model_attempts
+from traces.model import events as model_events
 from traces.model import handover as model_handover
 from traces.model import sessions as model_sessions
 
@@ -47,6 +48,17 @@ class SessionRules(Machine):
         self._open(name, NODE)
         age = len(self.refs[name])
         self._announce(Voice(name=name), active, instance_id=f"process-{age}")
+
+    @rule(name=AGENTS)
+    def catch_up(self, name: str) -> None:
+        """What an agent has missed is read for it: of the assignments, those that still hold."""
+        agent_id = self.ids[name]
+
+        def read(tx: Tx) -> list[tuple[int, bool]]:
+            rows = redelivery.pending(tx, agent_id, after=0, limit=1_000)
+            return [(row["seq"], "withdrawn" in row) for row in rows]
+
+        self.step(lambda: model_events.late(self.model, agent_id), read)
 
     def away(self) -> list[str]:
         """Return the agents that should be there and are not."""

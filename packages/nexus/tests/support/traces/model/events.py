@@ -26,6 +26,16 @@ def pending(model: Model, agent: str, after: int = 0) -> list[int]:
     return [seq for seq, event in numbered if event.unheard and seq > after]
 
 
+def late(model: Model, agent: str) -> list[tuple[int, bool]]:
+    """Return what is pending, and whether it is an assignment whose attempt is over."""
+    held = {(task.id, task.attempt) for task in model.held_by(agent)}
+    found = [(seq, model.agents[agent].events[seq - 1]) for seq in pending(model, agent)]
+    return [
+        (seq, event.type is EventType.TASK_ASSIGNED and (event.task, event.attempt) not in held)
+        for seq, event in found
+    ]
+
+
 def acknowledge(model: Model, agent: str, seqs: Iterable[int]) -> None:
     """Mark what the agent was told; what it was not, or has marked before, stays as it is."""
     for seq in set(seqs) & set(pending(model, agent)):
