@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from secrets import token_urlsafe
 from typing import Any
 
 from nexus import failpoints
@@ -41,7 +42,9 @@ def main() -> None:
 async def _warm_up() -> None:
     """Start and stop once elsewhere, so that each life finds all imported and compiled."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = load_settings(data_dir=Path(folder), port=0, admin_client_secret="x" * 43)
+        settings = load_settings(
+            data_dir=Path(folder), port=0, admin_client_secret=token_urlsafe(32)
+        )
         await serve(settings, lambda serving: serving.stop())
 
 
