@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from nexus.api import Browsers, create_api
+from nexus.audit_anchor import AuditAnchor
 from nexus.bus import LocalBus
 from nexus.delivery import Delivery
 from nexus.domain.errors import Unavailable
@@ -61,6 +62,7 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
         tokens=Tokens(keys.signing),
         pepper=keys.pepper,
         clock=clock,
+        anchor=AuditAnchor(settings.data_dir),
         limits=settings.limits,
         is_shared=database.is_shared,
     )

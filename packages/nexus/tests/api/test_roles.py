@@ -28,9 +28,11 @@ FOR_ADMINS = {
     "/observer/agents/pending",
     "/observer/agents/pending/count",
     "/observer/registration-tokens",
+    "/observer/audit",
+    "/observer/clients",
 }
 """What even to look at is an admin's."""
-FOR_LISTS = sorted(path for path in FOR_ADMINS if not path.endswith("/count"))
+FOR_LISTS = sorted(FOR_ADMINS - {"/observer/agents/pending/count", "/observer/clients"})
 BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("post", "/groups"): {"name": "G", "slug": "g"},
     ("patch", "/groups/{group_id}"): {},
@@ -41,6 +43,7 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("patch", "/observer/agents/{agent_id}"): {},
     ("post", "/observer/agents/approve"): {"agentIds": ["nope"]},
     ("post", "/observer/registration-tokens"): {"groupId": "nope"},
+    ("post", "/observer/clients"): {"clientId": "nope"},
     ("post", "/observer/tasks"): {"projectId": "nope", "title": "T"},
     ("patch", "/observer/tasks/{task_id}"): {},
     ("post", "/observer/tasks/{task_id}/messages"): {"text": "hello"},
@@ -60,7 +63,7 @@ async def call(
     caller: Admin | httpx2.AsyncClient, method: str, path: str, **ids: str
 ) -> httpx2.Response:
     http = caller.http if isinstance(caller, Admin) else caller
-    kinds = ("group", "project", "agent", "task", "token")
+    kinds = ("group", "project", "agent", "task", "token", "client")
     names = {f"{kind}_id": "nope" for kind in kinds}
     body = BODIES.get((method, path))
     return await http.request(method, path.format(**(names | ids)), json=body)

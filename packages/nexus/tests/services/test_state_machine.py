@@ -30,7 +30,20 @@ _FOR_PEOPLE = "shows people what is there; its own tests say how"
 _FOR_JOINING = "who asks to join holds no task yet; the tests of registration say how"
 _FOR_A_CUT = "cuts agents off for people; its own tests drive it, on both databases"
 _FOR_A_START = "what a first start needs is there before the first step"
+_FOR_THE_LAW = "who did what is no part of the work; tests of its own meddle with it"
+_FOR_OPERATORS = "who may come in is settled before the first step; tests of its own say how"
 NO_STEPS = {
+    "audit.append": _FOR_THE_LAW,
+    "audit.newest": _FOR_THE_LAW,
+    "audit.verify": _FOR_THE_LAW,
+    "clients.create": _FOR_OPERATORS,
+    "clients.disable": _FOR_OPERATORS,
+    "clients.list_all": _FOR_OPERATORS,
+    "clients.put": _FOR_OPERATORS,
+    "clients.row": _FOR_OPERATORS,
+    "tenants.create": _FOR_OPERATORS,
+    "tenants.id_of": _FOR_OPERATORS,
+    "tenants.list_all": _FOR_OPERATORS,
     "activity.newest": _FOR_PEOPLE,
     "activity.since": _FOR_PEOPLE,
     "agents.counts": _FOR_PEOPLE,

@@ -1,11 +1,13 @@
 """The clock is no measure where nobody watched it, or where it was set."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import pytest
 import sqlalchemy as sa
 
+from nexus.audit_anchor import AuditAnchor
 from nexus.bus import LocalBus
 from nexus.delivery.caretaker import Caretaker
 from nexus.delivery.hub import Hub
@@ -55,6 +57,7 @@ def caretaker(world: ServiceWorld) -> Caretaker:
         tokens=Tokens(Keyring.of(b"k" * 32)),
         pepper=b"",
         clock=world.time,
+        anchor=AuditAnchor(Path("never-used")),
         limits=world.limits,
         node_id=NODE,
     )

@@ -8,7 +8,9 @@ from nexus import __version__
 from nexus.api import (
     agents,
     approval,
+    audit,
     auth,
+    clients,
     custody,
     docs,
     feed,
@@ -35,7 +37,7 @@ from nexus.services.platform import Platform
 
 _ROOMS = (
     *(work, auth, tasks, groups, projects),
-    *(registration, registration_tokens, approval, agents, custody, feed, health),
+    *(registration, registration_tokens, approval, agents, custody, clients, audit, feed, health),
 )
 """In the order in which a request looks for its route: where most requests go comes first, and
 what stands in the place of an agent's id before the agents."""

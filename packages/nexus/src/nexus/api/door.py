@@ -12,7 +12,9 @@ from fastapi.security import OAuth2
 from starlette.responses import Response
 
 from nexus.api.answers import answer
+from nexus.api.auditing import Deed, deed_of
 from nexus.api.problems import NoToken
+from nexus.domain.audit_chain import End
 from nexus.domain.errors import Invalid
 from nexus.domain.principal import Principal
 from nexus.services import identity
@@ -53,14 +55,23 @@ class Door:
     claimed: Principal
     requires: Requirement
     request: KeyedRequest | None = None
+    deed: Deed | None = None
 
     async def read(self, act: Act[R]) -> R:
         """Return what ``act`` finds for the caller."""
         return await self.platform.store.read(self._enter, act)
 
     async def write(self, act: Act[R]) -> R:
-        """Carry out ``act`` for the caller and return its result once it is on disk."""
-        return await self.platform.store.write(self._enter, act)
+        """Carry out ``act`` for the caller and return its result once it is on disk.
+
+        What a person does is kept in the audit log, in the same transaction.
+        """
+        if self.deed is None:
+            return await self.platform.store.write(self._enter, act)
+        done, end = await self.platform.store.write(self._audited, act, self.deed)
+        if end is not None:
+            await self.platform.anchor.hold(end)
+        return done
 
     async def post(
         self, act: Act[WireModel], *, status: int = 200, location: str | None = None
@@ -77,6 +88,12 @@ class Door:
 
     def _once(self, tx: Tx, caller: Principal, act: Act[WireModel], status: int) -> Answer:
         return once(tx, self.request, lambda: Answer(status=status, body=act(tx, caller).to_wire()))
+
+    def _audited(self, tx: Tx, act: Act[R], deed: Deed) -> tuple[R, End | None]:
+        caller = identity.principal(tx, self.claimed)
+        self.requires(caller)
+        done = act(tx, caller)
+        return done, deed.record(tx, self.platform.pepper, caller, done)
 
     def _enter(self, tx: Tx, act: Act[R]) -> R:
         """Judge the caller by what is stored now; its token may be older than that."""
@@ -111,7 +128,13 @@ class Entrance:
         once = (
             await keyed(request, platform, claimed.client_id) if request.method == "POST" else None
         )
-        return Door(platform=platform, claimed=claimed, requires=self._requires, request=once)
+        return Door(
+            platform=platform,
+            claimed=claimed,
+            requires=self._requires,
+            request=once,
+            deed=None if claimed.agent_id is not None else await deed_of(request),
+        )
 
 
 def _token(authorization: str | None) -> str:

@@ -5,12 +5,14 @@ from fastapi.security.http import HTTPBase
 from starlette.responses import Response
 
 from nexus.api.answers import answer
+from nexus.api.auditing import registered
 from nexus.api.bodies import JsonRoute
 from nexus.api.credentials import OAuthError, read_basic
 from nexus.api.door import Here, keyed
 from nexus.api.hashing import Hashing
 from nexus.api.problems import NotProven
 from nexus.api.proving import proven
+from nexus.domain.audit_chain import End
 from nexus.services import registration, registration_tokens
 from nexus.services.idempotency import Answer, KeyedRequest, came_before, once
 from nexus.services.registration import RegisterAgent
@@ -50,7 +52,13 @@ async def register_agent(
         seen = {"client_secret": secret} if wish.client_secret is None else {}
         return Answer(status=201, body=made.model_copy(update=seen).to_wire())
 
-    done = await platform.store.write(lambda tx: once(tx, named, lambda: register(tx)))
+    def register_once(tx: Tx) -> tuple[Answer, End | None]:
+        done = once(tx, named, lambda: register(tx))
+        return done, registered(tx, platform, request, token, done)
+
+    done, end = await platform.store.write(register_once)
+    if end is not None:
+        await platform.anchor.hold(end)
     headers = {"Idempotency-Replayed": "true"} if done.repeated else {}
     return answer(done.body, status=done.status, headers=_NO_STORE | headers)
 

@@ -121,3 +121,13 @@ def json_value(name: str) -> Cell:
         return Text(clean(value if isinstance(value, str) else as_json(value)).rstrip())
 
     return cell
+
+
+def compact(name: str) -> Cell:
+    """Return a cell that shows an object on one line, nothing when it is empty."""
+
+    def cell(item: Mapping[str, Any]) -> Text:
+        value = item.get(name)
+        return Text(one_line(as_json(value, indent=None)) if value else "")
+
+    return cell

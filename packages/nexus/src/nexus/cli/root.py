@@ -12,6 +12,8 @@ from nexus import __version__
 from nexus.cli import (
     admin,
     agents,
+    audit,
+    clients,
     custody,
     demo,
     doctor,
@@ -23,6 +25,7 @@ from nexus.cli import (
     serve,
     tail,
     tasks,
+    tenants,
     tokens,
 )
 from nexus.cli.errors import CliError, ExitCode
@@ -47,7 +50,11 @@ app.command("stop-all", epilog="Example: nexus stop-all --reason 'Something is w
 )
 app.command("resume-all")(custody.resume_all)
 custody.add_to(agents.app)
-for group in (agents, groups, projects, tasks, tokens, keys, admin):
+_GROUPS = (
+    *(agents, groups, projects, tasks),
+    *(tokens, clients, tenants, audit, keys, admin),
+)
+for group in _GROUPS:
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
 
 

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from nexus.domain.principal import Role
 from nexus.services import leases, revocations, sessions, watch
+from nexus.services.clients import put
 from nexus.services.signing import Keyring
 from nexus.store.ids import new_id
 from nexus.store.schema import clients, meta, tenants
@@ -40,23 +41,22 @@ def has_admin(tx: Tx, tenant_id: str, client_id: str) -> bool:
 
 
 def put_admin(tx: Tx, tenant_id: str, client_id: str, secret_hash: str) -> None:
-    """Make the admin client, or give an existing one this secret."""
+    """Make the tenant's admin client, or give an existing one this secret.
+
+    Raises:
+        Conflict: the client id is another tenant's, or no admin's.
+    """
     changed = tx.change(
         clients.update()
-        .where(clients.c.client_id == client_id, clients.c.role == Role.ADMIN)
+        .where(
+            clients.c.tenant_id == tenant_id,
+            clients.c.client_id == client_id,
+            clients.c.role == Role.ADMIN,
+        )
         .values(secret_hash=secret_hash)
     )
     if not changed:
-        tx.insert(
-            clients,
-            {
-                "client_id": client_id,
-                "tenant_id": tenant_id,
-                "role": Role.ADMIN,
-                "secret_hash": secret_hash,
-                "created_at": tx.now,
-            },
-        )
+        put(tx, tenant_id, client_id, Role.ADMIN, secret_hash)
 
 
 def reset_admin(tx: Tx, client_id: str, secret_hash: str) -> bool:

@@ -1,12 +1,22 @@
 """Where the parts meet that every edge needs to carry out a command."""
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from nexus.bus import Bus
+from nexus.domain.audit_chain import End
 from nexus.domain.limits import Limits
 from nexus.services.tokens import Tokens
 from nexus.store.ids import new_id
 from nexus.store.unit_of_work import Clock, UnitOfWork
+
+
+class Anchor(Protocol):
+    """Whatever holds on, outside the database, to how far the audit log goes."""
+
+    async def hold(self, end: End) -> None:
+        """Return once this end is kept."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +28,7 @@ class Platform:
     tokens: Tokens
     pepper: bytes = field(repr=False)
     clock: Clock
+    anchor: Anchor
     limits: Limits = field(default_factory=Limits)
     node_id: str = field(default_factory=new_id)
     is_shared: bool = False

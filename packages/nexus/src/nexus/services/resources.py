@@ -165,3 +165,28 @@ class Activity(WireModel):
     project_id: str | None = None
     task_id: str | None = None
     data: dict[str, object] = Field(default_factory=dict)
+
+
+class Client(WireModel):
+    """What a person, or a program of theirs, asks for tokens with."""
+
+    client_id: str
+    client_secret: str | None = None
+    """Only in the answer to its creation, and only when Nexus made the secret."""
+    role: str
+    created_at: Timestamp
+    disabled_at: Timestamp | None = None
+
+
+class AuditEntry(WireModel):
+    """Something that somebody did; ``seal`` binds it to the entry before it."""
+
+    seq: int
+    at: Timestamp
+    actor: str
+    role: str
+    address: str | None = None
+    action: str
+    target: str | None = None
+    details: dict[str, object] = Field(default_factory=dict)
+    seal: str

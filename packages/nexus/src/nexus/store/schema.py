@@ -363,3 +363,19 @@ idempotency_keys = sa.Table(
     sa.Index("idempotency_keys_by_age", "created_at"),
 )
 """The answer of each keyed POST; ``status`` is null while the first one still runs."""
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("tenant_id", sa.String(64), primary_key=True),
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    _at("at"),
+    sa.Column("actor", sa.String(128), nullable=False),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("address", sa.String(64), nullable=True),
+    sa.Column("action", sa.String(64), nullable=False),
+    sa.Column("target", sa.String(256), nullable=True),
+    _text("details"),
+    sa.Column("seal", sa.String(64), nullable=False),
+)
+"""Who did what, for each tenant in a chain; ``details`` are JSON as text, for they are sealed."""
