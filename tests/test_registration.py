@@ -9,6 +9,7 @@ import pytest
 
 import oblivion
 from live_nexus import LiveNexus, live_nexus
+from nexus.services.secrets import is_made
 from oblivion import OblivionClient, Registration
 
 DEADLINE_S = 20
@@ -128,6 +129,7 @@ async def test_a_newcomer_gets_nothing_of_its_group_before_the_approval(
     nexus: LiveNexus, token: str
 ) -> None:
     joined = await oblivion.register_agent(nexus.url, token, client_id="newcomer")
+    assert is_made(str(joined.client_secret)), "Nexus checks it as quickly as its own"
     members = await nexus.admin.get("/groups/team/members")
     shown = await nexus.admin.get("/observer/agents/newcomer")
     assert members["items"] == []

@@ -12,6 +12,8 @@ import pytest
 from fake_time import FakeTime
 from live_nexus import LiveNexus, live_nexus
 from newcomers import AGENTS, TOKENS, invite, wish
+from nexus.api import registration as api_registration
+from nexus.services.secrets import make_registration_token
 from nexus.store import Tx
 from nexus.store.schema import metadata
 
@@ -131,6 +133,22 @@ async def test_a_token_that_lets_nobody_in_says_why_to_whoever_has_it(tmp_path: 
     ]
     assert [token["state"] for token in listed] == ["expired", "used_up", "revoked"]
     assert [token["uses"] for token in listed] == [1, 1, 0]
+
+
+async def test_a_token_that_lets_nobody_in_has_no_secret_hashed(
+    nexus: LiveNexus, anyone: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is slow on purpose: nobody is to keep Nexus busy with it who may not come in."""
+    token = await invite(nexus)
+    assert (await nexus.admin.http.delete(f"{TOKENS}/{token['id']}")).status_code == 204
+    monkeypatch.setattr(api_registration, "hash_secret", None)
+
+    answers = [
+        await anyone.post("/auth/register", json=wish(text, clientSecret="chosen by a person"))
+        for text in (token["token"], make_registration_token())
+    ]
+
+    assert [answer.status_code for answer in answers] == [403, 403]
 
 
 async def test_a_token_of_a_group_that_was_closed_lets_nobody_in(

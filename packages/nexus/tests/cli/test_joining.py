@@ -5,6 +5,7 @@ import itertools
 import pytest
 
 from command_line import CommandLine, Outcome, ServerProcess, Team, has_token
+from nexus.services.secrets import is_made
 from scripted_peer import Answer, forwarding, peer
 
 VARIABLE = "OBLIVION_REGISTRATION_TOKEN"
@@ -103,6 +104,7 @@ def test_an_agent_asks_without_any_admins_credentials(
     assert asked.code == 0, asked.err
     assert asked.json["approvalStatus"] == "PENDING"
     assert asked.json["pendingGroup"]["slug"] == team.group
+    assert is_made(asked.json["clientSecret"])
     assert not has_token(server.url, client_id, asked.json["clientSecret"])
     (row,) = [
         line
