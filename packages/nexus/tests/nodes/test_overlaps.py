@@ -2,20 +2,33 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from nexus.domain.errors import Conflict, NotFound
+from eventually import eventually
+from nexus.domain.errors import Conflict, LeaseLost, NotFound
 from nexus.domain.limits import Limits
-from nexus.services import attempts, dispatch, handover, leases, sessions, tasks, threads
+from nexus.services import (
+    attempts,
+    calls,
+    dispatch,
+    handover,
+    leases,
+    sessions,
+    tasks,
+    threads,
+)
 from nexus.services.sessions import SessionRef
 from nexus.store import Tx, UnitOfWork, open_database, open_unit_of_work
 from nexus.store.schema import agent_events, agents
 from nexus.store.schema import tasks as tasks_table
 from oblivion.protocol import ActiveTask, PostMessage, TaskStatus, TaskUpdate
-from service_world import NODE, ServiceWorld
+from service_world import NODE, ServiceWorld, done
 
 ROUNDS = 40
 WORKERS = 8
@@ -141,3 +154,135 @@ async def test_overlapping_commands_never_wait_in_a_circle_and_number_without_ho
     assert all(head == number == (newest or 0) for head, number, newest in told)
     assert sum(number for _, number, _ in told) > ROUNDS
     assert circles == 0
+
+
+PATIENCE_S = 20.0
+
+
+@dataclass
+class Halt:
+    """Where a command stops within its transaction until the test lets it go on."""
+
+    reached: int = 0
+    _go_on: threading.Event = field(default_factory=threading.Event)
+
+    def here(self) -> None:
+        """Stop; the caller is a thread of the unit of work."""
+        self.reached += 1
+        assert self._go_on.wait(PATIENCE_S), "nobody let it go on"
+
+    def lift(self) -> None:
+        """Let all go on."""
+        self._go_on.set()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Meeting:
+    """A PostgreSQL with two commands in it at a time, each seen where it is."""
+
+    world: ServiceWorld
+    store: UnitOfWork
+    halt: Halt = field(default_factory=Halt)
+
+    def then_halt(self, service: Callable[..., Any], *args: Any) -> Callable[[Tx], Any]:
+        """Return a command that stops between its work and its commit."""
+
+        def run(tx: Tx) -> Any:
+            result = service(tx, *args)
+            self.halt.here()
+            return result
+
+        return run
+
+    async def has_halted(self) -> None:
+        """Wait until a command stands still."""
+
+        async def halted() -> bool:
+            return self.halt.reached > 0
+
+        await eventually(halted, what="a command has halted")
+
+    async def somebody_waits(self) -> bool:
+        """Say whether a transaction waits for a lock of another."""
+        with self.world.database.writer.connect() as connection:
+            waiting = connection.scalar(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+        return bool(waiting)
+
+    async def lost_lease(self) -> tuple[str, str]:
+        """Have an agent hold a task whose lease has just run out; return both ids."""
+        agent = self.world.agent("a")
+        self.world.connect(agent)
+        task = self.world.task()
+        await self.store.write(dispatch.lease_next, NODE, self.world.limits.lease_ms)
+        self.world.time.advance(seconds=121)
+        return agent, task.id
+
+
+@pytest.fixture
+async def meeting(postgres_url: str) -> AsyncIterator[Meeting]:
+    """Two transactions that meet, on a database of their own."""
+    world, database = ServiceWorld(postgres_url), open_database(postgres_url)
+    store = open_unit_of_work(database, lambda _: None, world.time)
+    meeting = Meeting(world=world, store=store)
+    yield meeting
+    meeting.halt.lift()
+    await store.close()
+    database.close()
+    world.database.close()
+
+
+async def test_the_reaper_passes_over_what_is_being_completed(meeting: Meeting) -> None:
+    agent, task_id = await meeting.lost_lease()
+    wish = done(meeting.world.show(task_id))
+    completing = asyncio.create_task(
+        meeting.store.write(meeting.then_halt(attempts.update, agent, wish))
+    )
+    await meeting.has_halted()
+    async with asyncio.timeout(PATIENCE_S / 2):
+        assert await meeting.store.write(attempts.expire) == 0
+    meeting.halt.lift()
+    await completing
+    assert await meeting.store.write(attempts.expire) == 0
+    assert meeting.world.show(task_id).status is TaskStatus.DONE
+    assert [event["type"] for event in meeting.world.events_of(agent)] == ["task_assigned"]
+
+
+async def test_a_completion_waits_for_the_reaper_and_is_refused(meeting: Meeting) -> None:
+    agent, task_id = await meeting.lost_lease()
+    wish = done(meeting.world.show(task_id))
+    reaping = asyncio.create_task(meeting.store.write(meeting.then_halt(attempts.expire)))
+    await meeting.has_halted()
+    completing = asyncio.create_task(meeting.store.write(attempts.update, agent, wish))
+    await eventually(meeting.somebody_waits, what="the completion waits")
+    meeting.halt.lift()
+    assert await reaping == 1
+    with pytest.raises(LeaseLost):
+        await completing
+    assert meeting.world.show(task_id).status is TaskStatus.TODO
+    told = meeting.world.events_of(agent)
+    assert [event["type"] for event in told] == ["task_assigned", "task_cancelled"]
+
+
+async def test_a_copy_of_a_call_waits_for_the_first_and_does_nothing_itself(
+    meeting: Meeting,
+) -> None:
+    agent = meeting.world.agent("a")
+
+    def act(_tx: Tx) -> dict[str, Any]:
+        meeting.halt.here()
+        return {"carriedOut": meeting.halt.reached}
+
+    def call() -> Awaitable[dict[str, Any]]:
+        return meeting.store.write(calls.once, agent, "call-1", act)
+
+    first = asyncio.ensure_future(call())
+    await meeting.has_halted()
+    copy = asyncio.ensure_future(call())
+
+    async def has_come_in() -> bool:
+        return meeting.halt.reached > 1 or await meeting.somebody_waits()
+
+    await eventually(has_come_in, what="the copy has come in")
+    meeting.halt.lift()
+    assert await first == await copy == {"carriedOut": 1}
+    assert meeting.halt.reached == 1

@@ -313,6 +313,45 @@ def test_of_two_grants_of_one_reading_only_the_first_counts(world: ServiceWorld)
     assert world.show(task.id).claimed_by_agent_id == first
 
 
+def test_a_grant_of_what_was_cancelled_since_it_was_read_is_none(world: ServiceWorld) -> None:
+    """A cancellation leaves the attempt as it was: the status tells."""
+    agent = world.agent("a")
+    task = world.task()
+    row = world.run(tasks.find, world.admin, task.id)
+    world.run(tasks.cancel, world.admin, task.id, tasks.Reason())
+    assert world.run(leases.grant, row, agent, 1000) is None
+    assert world.show(task.id).status is TaskStatus.CANCELLED
+    assert not world.events_of(agent)
+
+
+def test_a_grant_of_what_was_handed_back_since_it_was_read_is_none(world: ServiceWorld) -> None:
+    """It waits again; with the attempt that was read, a number would be given out twice."""
+    first, second = world.agent("a"), world.agent("b")
+    task = world.task()
+    row = world.run(tasks.find, world.admin, task.id)
+    world.run(leases.grant, row, first, 120_000)
+    world.run(attempts.update, first, update(task, TaskStatus.TODO))
+    assert world.run(leases.grant, row, second, 1000) is None
+    assert not world.events_of(second)
+
+
+def test_a_move_under_an_attempt_that_another_followed_changes_nothing(
+    world: ServiceWorld,
+) -> None:
+    """The task is claimed as it was read, and yet it is another claim."""
+    world.connect(world.agent("a"), max_concurrency=2)
+    task = world.task()
+    lease(world)
+    row = world.run(tasks.find, world.admin, task.id)
+    world.time.advance(seconds=121)
+    world.run(attempts.expire)
+    lease(world)
+    with pytest.raises(LeaseLost, match="moved on"):
+        world.run(attempts.move, row, {"status": TaskStatus.DONE})
+    now = world.show(task.id)
+    assert (now.status, now.attempt) == (TaskStatus.CLAIMED, 2)
+
+
 def test_a_move_of_what_has_moved_on_changes_nothing(world: ServiceWorld) -> None:
     agent = world.agent("a")
     world.connect(agent)

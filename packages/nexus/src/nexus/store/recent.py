@@ -6,9 +6,11 @@ anything: whoever misses a number reads the store.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from nexus.store.statement import Row
 
+_SEQ = itemgetter("seq")
 MOST_KEPT = 64
 """Events an agent; one that has more to come reads them from the store."""
 
@@ -44,7 +46,8 @@ class RecentEvents:
     def take(self, agent_id: str, *, after: int) -> Sequence[Row] | None:
         """Return what follows ``after`` without a hole; None where the store must be asked."""
         kept = self._kept.pop(agent_id, ())
-        fresh = [event for event in kept if event["seq"] > after]
+        # Transactions on several threads may be heard of in another order than they committed.
+        fresh = sorted((event for event in kept if event["seq"] > after), key=_SEQ)
         if not fresh:
             return None
         gapless = fresh[0]["seq"] == after + 1 and fresh[-1]["seq"] == after + len(fresh)
