@@ -47,7 +47,8 @@ class Metadata(BaseModel):
     token_endpoint: str
     revocation_endpoint: str
     grant_types_supported: list[str] = [GRANT]
-    response_types_supported: list[str] = []
+    response_types_supported: list[str] = ["none"]
+    """Has to be there and must not be empty (sections 2 and 3.2)."""
     scopes_supported: list[str] = sorted(Role)
     token_endpoint_auth_methods_supported: list[str] = _METHODS
     revocation_endpoint_auth_methods_supported: list[str] = _METHODS

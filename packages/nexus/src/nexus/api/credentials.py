@@ -120,7 +120,7 @@ def read_basic(request: Request) -> Credentials | None:
     if scheme.lower() != "basic":
         return None  # many clients send their old token along
     try:
-        pair = base64.b64decode(encoded.strip(), validate=True).decode()
+        pair = _text(base64.b64decode(encoded.strip(), validate=True))
         client_id, colon, secret = pair.partition(":")
         decoded = unquote_plus(secret, errors="strict")
         name = unquote_plus(client_id, errors="strict")
@@ -130,6 +130,14 @@ def read_basic(request: Request) -> Credentials | None:
         raise invalid_client("the Authorization header is not valid HTTP Basic")
     # Clients should encode both parts; many do not, so a secret counts as it stands too.
     return Credentials(client_id=name, secrets=tuple(dict.fromkeys((decoded, secret))))
+
+
+def _text(said: bytes) -> str:
+    """Return what a client wrote: in UTF-8 as it was told to, or as older ones do, in Latin-1."""
+    try:
+        return said.decode()
+    except UnicodeDecodeError:
+        return said.decode("latin-1")
 
 
 def _fields(content_type: str, body: bytes) -> dict[str, str]:
