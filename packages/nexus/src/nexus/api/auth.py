@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from nexus.api.answers import Json
 from nexus.api.credentials import FORM, GRANT, OAuthError, invalid_client, read_asked
-from nexus.api.door import Here
 from nexus.api.problems import BASIC
 from nexus.api.proving import proven
 from nexus.domain.errors import (
@@ -97,7 +96,7 @@ _REVOKE_BODY = _body((*_CREDENTIALS, "token", "token_type_hint"), form=["token"]
     responses=_REFUSALS,
     openapi_extra={"requestBody": _TOKEN_BODY},
 )
-async def issue_token(request: Request, platform: Here) -> Response:
+async def issue_token(request: Request) -> Response:
     """Give a client that proves who it is an access token.
 
     The credentials come as a form, as JSON, or with HTTP Basic beside a form. A ``scope`` narrows
@@ -112,6 +111,7 @@ async def issue_token(request: Request, platform: Here) -> Response:
         return _refused(refusal)
     except NexusError as error:
         return _failed(error)
+    platform: Platform = request.app.state.platform
     token = {
         "access_token": platform.tokens.issue(scoped, platform.clock()),
         "token_type": "Bearer",
@@ -143,7 +143,7 @@ def _scoped(caller: Principal, scope: str) -> Principal:
     responses={200: {"description": "The token is void, or was none.", "content": {}}, **_REFUSALS},
     openapi_extra={"requestBody": _REVOKE_BODY},
 )
-async def revoke_token(request: Request, platform: Here) -> Response:
+async def revoke_token(request: Request) -> Response:
     """Make a token void before its time (RFC 7009), and end the session that it opened.
 
     The client proves who it is as for a token. It may revoke its own tokens, and an admin those
@@ -152,6 +152,7 @@ async def revoke_token(request: Request, platform: Here) -> Response:
     try:
         asked = await read_asked(request)
         client = await proven(request, asked.credentials)
+        platform: Platform = request.app.state.platform
         token = _good(platform, asked.required("token"))
         if token is not None:
             await platform.store.write(revocations.revoke, client, token)

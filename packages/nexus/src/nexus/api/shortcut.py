@@ -1,8 +1,8 @@
 """Where plain commands take a shortcut past FastAPI's general way to find routes and arguments.
 
-A plain command is an endpoint at a fixed address that wants a door and a wish, and nothing else.
-The general way takes longer than all that Nexus does for such a command. Both ways end in the same
-endpoint, and FastAPI describes it either way.
+A plain command is an endpoint at a fixed address that wants a door and a wish, and nothing else;
+or one that wants the request as it is. The general way takes longer than all that Nexus does for
+such a command. Both ways end in the same endpoint, and FastAPI describes it either way.
 """
 
 import inspect
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self, get_type_hints
 
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -29,10 +30,10 @@ class Shortcut:
     def __init__(self, app: ASGIApp, routes: Iterable[BaseRoute]) -> None:
         self._app = app
         self._plain = {
-            (method, route.path): plain
+            (method, plain.route.path): plain
             for route in routes
-            if isinstance(route, JsonRoute) and (plain := PlainCommand.of(route)) is not None
-            for method in route.methods or ()
+            if (plain := _plain(route)) is not None
+            for method in plain.route.methods or ()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,6 +45,28 @@ class Shortcut:
         scope["route"] = plain.route
         response = await plain.answer(Request(scope, receive))
         await response(scope, receive, send)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlainRequest:
+    """An endpoint that reads its request itself, and answers itself what is wrong with it."""
+
+    route: APIRoute
+
+    @classmethod
+    def of(cls, route: APIRoute) -> Self | None:
+        """Return it, or None for a route that leads anywhere else."""
+        wants = list(inspect.signature(route.endpoint).parameters)
+        plain = "{" not in route.path and wants == ["request"] and not route.dependencies
+        return cls(route=route) if plain else None
+
+    async def answer(self, request: Request) -> Response:
+        """Have the request answered."""
+        try:
+            response: Response = await self.route.endpoint(request)
+            return response
+        except NexusError as error:
+            return refused(error)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,3 +115,9 @@ class PlainCommand:
             raise RequestValidationError(
                 [{**problem, "loc": ("body", *problem["loc"])} for problem in problems]
             ) from error
+
+
+def _plain(route: BaseRoute) -> PlainCommand | PlainRequest | None:
+    if isinstance(route, JsonRoute):
+        return PlainCommand.of(route)
+    return PlainRequest.of(route) if isinstance(route, APIRoute) else None
