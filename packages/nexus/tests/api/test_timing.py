@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import httpx2
 import pytest
@@ -31,7 +32,9 @@ def rng() -> random.Random:
 
 @pytest.fixture
 async def nexus(tmp_path: Path) -> AsyncIterator[LiveNexus]:
-    many = {f"guesses_per_{what}": 10_000 for what in ("minute", "address", "client")}
+    many: dict[str, Any] = {
+        f"guesses_per_{what}": 10_000 for what in ("minute", "address", "client")
+    }
     async with live_nexus(tmp_path / "data", **many) as nexus:
         for kind in KINDS:
             chosen = {} if kind == "made" else {"clientSecret": "correct horse battery"}

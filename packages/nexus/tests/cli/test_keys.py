@@ -86,6 +86,9 @@ def test_a_lost_admin_secret_is_replaced_while_nexus_runs(tmp_path: Path) -> Non
         wish = {"client_id": "admin", "client_secret": made.json["clientSecret"]}
         assert httpx2.post(f"{server.url}/auth/token", json=wish).is_success
         assert nexus("groups", "list").code == 0  # from the data folder, where it is kept
+        entries = nexus("audit", "list", "--action", "reset_admin_secret", "--json").json["items"]
+        assert [entry["target"] for entry in entries] == ["admin"]
+        assert nexus("audit", "verify").code == 0
     finally:
         server.close()
 

@@ -8,7 +8,7 @@ import typer
 
 from nexus.cli import cells
 from nexus.cli.errors import BadUsage
-from nexus.cli.local import DataDirOption, load, one_line_errors
+from nexus.cli.local import ConfigOption, DataDirOption, load, one_line_errors
 from nexus.cli.output import Columns, Output
 from nexus.cli.session import JsonOption
 
@@ -27,15 +27,18 @@ COLUMNS: Columns = {
 
 
 @app.command("list")
-def list_(data_dir: DataDirOption = None, json: JsonOption = False) -> None:
+def list_(
+    data_dir: DataDirOption = None, config: ConfigOption = None, json: JsonOption = False
+) -> None:
     """List the keys of the data folder, the newest first; never the keys themselves."""
-    folder = _data_dir(data_dir)
+    folder = _data_dir(config, data_dir)
     Output(json=json).listing(_shown(_read(folder)), COLUMNS)
 
 
 @app.command()
 def rotate(
     data_dir: DataDirOption = None,
+    config: ConfigOption = None,
     after: Annotated[
         int,
         typer.Option(
@@ -63,7 +66,7 @@ def rotate(
 
     if void and after:
         raise BadUsage("--void takes effect at once; leave out --after")
-    folder, fresh, now = _data_dir(data_dir), secrets.token_bytes(KEY_BYTES), wall_clock()
+    folder, fresh, now = _data_dir(config, data_dir), secrets.token_bytes(KEY_BYTES), wall_clock()
     ring = _read(folder).rotated(
         fresh, now_ms=now, since_ms=now + after * 1000, lifetime_ms=LIFETIME_S * 1000
     )
@@ -76,8 +79,8 @@ def rotate(
     Output(json=json).done(sentence, {"items": _shown(ring)})
 
 
-def _data_dir(chosen: "Path | None") -> "Path":
-    settings = load(data_dir=chosen)
+def _data_dir(config: "Path | None", chosen: "Path | None") -> "Path":
+    settings = load(config=config, data_dir=chosen)
     if settings.signing_secrets:
         raise BadUsage("NEXUS_JWT_SECRET takes the place of these keys; change that")
     if not settings.data_dir.is_dir():

@@ -59,17 +59,18 @@ def put_admin(tx: Tx, tenant_id: str, client_id: str, secret_hash: str) -> None:
         put(tx, tenant_id, client_id, Role.ADMIN, secret_hash)
 
 
-def reset_admin(tx: Tx, client_id: str, secret_hash: str) -> bool:
-    """Give an admin another secret and make its tokens void; False when there is no such admin."""
+def reset_admin(tx: Tx, client_id: str, secret_hash: str) -> str | None:
+    """Give an admin another secret and make its tokens void.
+
+    Returns its tenant's id, or None where there is no such admin.
+    """
     admin = (clients.c.client_id == client_id) & (clients.c.role == Role.ADMIN)
-    found = tx.change(
-        clients.update()
-        .where(admin)
-        .values(secret_hash=secret_hash, older_secret_hash=None, older_secret_until=None)
-    )
-    if found:
+    tenant_id: str | None = tx.scalar(sa.select(clients.c.tenant_id).where(admin))
+    if tenant_id is not None:
+        fresh = {"secret_hash": secret_hash, "older_secret_hash": None, "older_secret_until": None}
+        tx.update(clients, fresh, client_id=client_id)
         revocations.void_all(tx, client_id)
-    return bool(found)
+    return tenant_id
 
 
 def add_admin(tx: Tx, tenant_id: str, client_id: str, secret_hash: str) -> bool:
