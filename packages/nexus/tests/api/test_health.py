@@ -121,7 +121,7 @@ async def test_the_description_is_openapi_3_1_with_the_contracts_operations(
     assert described["openapi"].startswith("3.1")
     create = described["paths"]["/observer/tasks"]["post"]
     assert "Idempotency-Key" in [parameter["name"] for parameter in create["parameters"]]
-    for status in ("422", "default"):
+    for status in ("401", "403", "404", "409", "413", "415", "422", "500", "503"):
         assert list(create["responses"][status]["content"]) == ["application/problem+json"]
     assert "projectId" in described["components"]["schemas"]["CreateTask"]["properties"]
     assert "HTTPValidationError" not in described["components"]["schemas"]

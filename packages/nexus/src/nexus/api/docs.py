@@ -18,11 +18,27 @@ OPENAPI_URL = "/api-json"
 _ASSETS_URL = "/api/assets"
 _UNKEYED = "/auth/token"
 
-PROBLEM: dict[int | str, dict[str, Any]] = {
-    422: {"description": "The request is wrong; `errors` say where", "model": Problem},
-    "default": {"description": "Any other refusal", "model": Problem},
+_ANY = {
+    400: "The request cannot be read",
+    413: "The body is too large",
+    415: "The body is not said to be JSON, or is compressed",
+    422: "The request is wrong; `errors` say where",
+    500: "Nexus failed",
+    503: "Nexus cannot do this right now; `Retry-After` says when to try again",
 }
-"""What every operation may answer."""
+_OF_CALLERS = {
+    401: "The caller did not prove who it is",
+    403: "The caller is known, but may not do this",
+    404: "There is no such thing, or it is another tenant's",
+    409: "The state does not allow it",
+}
+_OF_GUESSES = {429: "Too many wrong secrets; `Retry-After` says when to try again"}
+
+PROBLEM: dict[int | str, dict[str, Any]] = {
+    status: {"description": says, "model": Problem}
+    for status, says in (_ANY | _OF_CALLERS | _OF_GUESSES).items()
+}
+"""What operations may answer; :func:`install` leaves to each what it can."""
 
 _KEY_PARAMETER = {
     "name": IDEMPOTENCY_KEY,
@@ -80,16 +96,32 @@ def _policy(page: str) -> str:
 
 
 def _complete(description: dict[str, Any]) -> None:
-    """Add what FastAPI cannot know: the key that every POST takes, and how problems are marked."""
+    """Add what FastAPI cannot know: the key that every POST takes, and which problems are where."""
     for path, operations in description["paths"].items():
         for method, operation in operations.items():
             if method == "post" and path != _UNKEYED:
                 operation.setdefault("parameters", []).append(_KEY_PARAMETER)
-            for status in ("422", "default"):
-                _mark_as_problem(operation["responses"].get(status, {}))
+            operation["responses"] = _possible(operation)
+
+
+def _possible(operation: dict[str, Any]) -> dict[str, Any]:
+    """Return the answers of an operation without those that it never gives."""
+    tags = operation.get("tags", [])
+    never = set() if "auth" in tags else set(_OF_GUESSES)
+    if "health" in tags:
+        never |= set(_OF_CALLERS)
+    answers = {
+        status: answer
+        for status, answer in operation["responses"].items()
+        if status not in {str(status) for status in never}
+    }
+    for answer in answers.values():
+        _mark_as_problem(answer)
+    return answers
 
 
 def _mark_as_problem(answer: dict[str, Any]) -> None:
     content = answer.get("content", {})
-    if "application/json" in content:
+    shape = content.get("application/json", {}).get("schema", {})
+    if shape.get("$ref", "").endswith("/Problem"):
         content["application/problem+json"] = content.pop("application/json")
