@@ -1,11 +1,16 @@
 """Where it is tested how an agent leaves: it drains, then hands back what is left."""
 
 import asyncio
+import gc
+import warnings
 
 import pytest
+from engineio import base_client
 
 import oblivion
 from oblivion import TaskAssignedPayload
+from oblivion._clock import SystemClock
+from oblivion._socketio import SocketIOConnector
 from scripted_nexus import MakeClient, ScriptedNexus
 
 
@@ -27,6 +32,25 @@ async def test_leaving_drains_and_then_hands_back_what_does_not_end(
     assert nexus.of("agent_ready")[-1].payload["acceptsTasks"] is False
     update = (await nexus.next("task_update")).payload
     assert (update["taskId"], update["status"]) == ("running", "TODO")
+
+
+async def test_a_connection_whose_closing_is_cut_off_is_closed_all_the_same(
+    nexus: ScriptedNexus,
+) -> None:
+    """A client may be disconnected while it tidies up after a try to come back that failed."""
+    connector = SocketIOConnector(nexus.url, SystemClock(), 5.0)
+    connection = await connector.open("a token", lambda _event, _data: None)
+    closing = asyncio.create_task(connection.close(flush=False))
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    assert not base_client.connected_clients
+    with warnings.catch_warnings(record=True) as left_open:
+        warnings.simplefilter("always")
+        del connector, connection, closing
+        gc.collect()
+    assert left_open == []
 
 
 async def test_a_message_whose_handler_was_cut_off_is_not_acknowledged(

@@ -125,7 +125,7 @@ class SocketIOConnection:
                 await _at_most(_CLOSE_SECONDS, self._say_goodbye())
         finally:
             self._end("client disconnect")
-            await self._tear_down()
+            await _to_the_end(self._tear_down())
 
     async def _say_goodbye(self) -> None:
         await self._outgoing.join()
@@ -188,6 +188,15 @@ class SocketIOConnection:
     def _on_event(self, on_event: OnEvent, event: str, *data: Any) -> None:
         if not self.closed.done():
             on_event(event, data[0] if data else None)
+
+
+async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:
+    """Let ``work``, which is bounded, end even where the caller is cancelled meanwhile."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    finally:
+        await asyncio.wait({task})
 
 
 async def _at_most(seconds: float, work: Coroutine[Any, Any, Any]) -> None:
