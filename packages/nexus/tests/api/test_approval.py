@@ -6,8 +6,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from live_nexus import LiveNexus, live_nexus
-from newcomers import AGENTS, join, status, token_answer
+from live_nexus import Admin, LiveNexus, live_nexus
+from newcomers import AGENTS, TOKENS, invite, join, status, token_answer, wish
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -154,3 +154,28 @@ async def test_each_step_stands_in_the_feed(nexus: LiveNexus, anyone: httpx2.Asy
     assert rejected["data"] == {"name": "Newcomer", "reason": "no need", "by": "admin"}
     secrets = [agent["clientSecret"] for agent in (yes, no)]
     assert not any(secret in str(feed) for secret in secrets)
+
+
+async def test_those_who_wait_are_nobody_elses(
+    nexus: LiveNexus, anyone: httpx2.AsyncClient, stranger: Admin
+) -> None:
+    token = await invite(nexus, name="Ours")
+    registered = (await anyone.post("/auth/register", json=wish(token["token"]))).json()
+    path = f"{AGENTS}/{registered['clientId']}"
+
+    lists = [await stranger.get(f"{AGENTS}/pending"), await stranger.get(TOKENS)]
+    count = await stranger.get(f"{AGENTS}/pending/count")
+    batch = await stranger.post(f"{AGENTS}/approve", agentIds=[registered["id"]])
+    refused = [
+        await stranger.http.post(f"{path}/approve"),
+        await stranger.http.post(f"{path}/reject"),
+        await stranger.http.delete(f"{TOKENS}/{token['id']}"),
+        await stranger.http.post(TOKENS, json={"groupId": token["groupId"]}),
+    ]
+
+    assert [page["items"] for page in lists] == [[], []]
+    assert count == {"count": 0}
+    assert [each["error"]["code"] for each in batch["items"]] == ["not_found"]
+    assert {answer.status_code for answer in refused} == {404}
+    assert (await nexus.admin.get(path))["approvalStatus"] == "PENDING"
+    assert registered["clientId"] not in str(await stranger.get("/observer/activity"))
