@@ -79,6 +79,7 @@ async def test_the_kill_switch_on_one_node_stops_the_other(nodes: Nodes) -> None
         assert (await one.until("task_cancelled"))["taskId"] == task["id"]
     for node in nodes:
         assert await at_the_socket(node, kept) == "agents_stopped"
+        assert (await node.admin.get("/observer/stop-all"))["stopped"] is True
     await a.admin.post("/observer/resume-all")
     async with socket_agent(b.url, kept) as one:
         await one.ready()

@@ -84,7 +84,7 @@ def stop_all(tx: Tx, caller: Principal, reason: str | None = None) -> Halt:
 
     Sessions end, handlers are cancelled, no task is handed out and no agent let in.
     """
-    before = _stopped_at(tx, caller.tenant_id)
+    before = _stopped_at(tx, caller.tenant_id, lock=True)
     stopped_at = tx.now if before is None else before
     tx.update(tenants, {"stopped_at": stopped_at}, id=caller.tenant_id)
     mine = agents_table.c.tenant_id == caller.tenant_id
@@ -112,7 +112,7 @@ def stop_all(tx: Tx, caller: Principal, reason: str | None = None) -> Halt:
 
 def resume_all(tx: Tx, caller: Principal) -> Halt:
     """Let the tenant's agents in again; they come back by themselves."""
-    if _stopped_at(tx, caller.tenant_id) is not None:
+    if _stopped_at(tx, caller.tenant_id, lock=True) is not None:
         tx.update(tenants, {"stopped_at": None}, id=caller.tenant_id)
         activity.record(tx, caller.tenant_id, "agents_resumed", by=caller.client_id)
         tx.wake(leases.DISPATCH)
@@ -153,10 +153,9 @@ def interrupt(tx: Tx, agent_ids: Sequence[str]) -> int:
     return _interrupt(tx, agent_ids, "stopped as it came in")
 
 
-def _stopped_at(tx: Tx, tenant_id: str) -> int | None:
-    stopped_at: int | None = tx.scalar(
-        sa.select(tenants.c.stopped_at).where(tenants.c.id == tenant_id).with_for_update()
-    )
+def _stopped_at(tx: Tx, tenant_id: str, *, lock: bool = False) -> int | None:
+    found = sa.select(tenants.c.stopped_at).where(tenants.c.id == tenant_id)
+    stopped_at: int | None = tx.scalar(found.with_for_update() if lock else found)
     return stopped_at
 
 
