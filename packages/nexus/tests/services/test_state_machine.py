@@ -23,6 +23,8 @@ from traces.world import TraceWorld
 _STEPS = 25
 _BATCH = 10
 """Of ten examples Hypothesis makes up each anew; of more, five in six repeat what came before."""
+_APART = 1_000_000
+"""Between the first seeds of two parts, so that they share no trace."""
 _PATIENCE = 100
 """Batches after which a command that no step has reached counts as missed."""
 
@@ -114,6 +116,7 @@ def chosen_seed(request: pytest.FixtureRequest) -> int:
 
 def explore(world: TraceWorld, first_seed: int, *, traces: int) -> None:
     """Run traces in small batches, each with a seed of its own, printed when it fails."""
+    print(f"{traces} traces with seeds from {first_seed} on")
 
     class Traces(NexusMachine):
         def __init__(self) -> None:
@@ -141,7 +144,8 @@ def test_no_order_of_commands_breaks_an_invariant(
     part: int, traced: TraceWorld, database_kind: str, chosen_seed: int
 ) -> None:
     """Thousands of traces, in parts that share the work."""
-    explore(traced, chosen_seed, traces={"sqlite": 700, "postgres": 70}[database_kind])
+    some = {"sqlite": 700, "postgres": 70}[database_kind]
+    explore(traced, chosen_seed + part * _APART, traces=some)
 
 
 @pytest.mark.soak
@@ -149,7 +153,8 @@ def test_no_order_of_commands_breaks_an_invariant(
 def test_a_hundred_thousand_traces_break_no_invariant(
     part: int, traced: TraceWorld, database_kind: str, chosen_seed: int
 ) -> None:
-    explore(traced, chosen_seed, traces={"sqlite": 10_000, "postgres": 500}[database_kind])
+    many = {"sqlite": 10_000, "postgres": 500}[database_kind]
+    explore(traced, chosen_seed + part * _APART, traces=many)
 
 
 def test_every_command_is_among_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
