@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from kill_scene import Scene, open_scene
 from kill_server import Zygote, running_zygote
-from postgres_server import PostgresServer
+from postgres_server import running_postgres
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -28,9 +28,5 @@ async def scene(tmp_path: Path, zygote: Zygote) -> AsyncIterator[Scene]:
 @pytest.fixture
 def postgres_url() -> Iterator[str]:
     """A fresh database in a PostgreSQL of this test's own, which waits for its disk."""
-    server = PostgresServer(durable=True)
-    try:
-        server.start()
+    with running_postgres(durable=True) as server:
         yield server.migrated_database()
-    finally:
-        server.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from live_nexus import Databases
-from postgres_server import PostgresServer
+from postgres_server import PostgresServer, running_postgres
 from service_world import ServiceWorld
 
 KINDS = ("sqlite", "postgres")
@@ -31,12 +31,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL of this process' own, started when the first test asks for it."""
-    server = PostgresServer()
-    try:
-        server.start()
+    with running_postgres() as server:
         yield server
-    finally:
-        server.close()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this test's own, to be stopped and killed; it waits for its disk."""
+    with running_postgres(durable=True) as server:
+        yield server
 
 
 @pytest.fixture(autouse=True, scope="session")

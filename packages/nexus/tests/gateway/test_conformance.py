@@ -15,23 +15,6 @@ from socketio_sides import SIDES, TOKEN, Parlour, serving
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(scope="module")
-def parlour() -> Parlour:
-    return Parlour()
-
-
-@pytest.fixture
-def host(parlour: Parlour) -> Parlour:
-    parlour.visitors.clear()
-    return parlour
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SIDES)
-async def url(request: pytest.FixtureRequest, parlour: Parlour) -> AsyncIterator[str]:
-    async with serving(request.param, parlour) as url:
-        yield url
-
-
 @pytest_asyncio.fixture(loop_scope="module", params=CLIENTS)
 async def client(request: pytest.FixtureRequest) -> AsyncIterator[Client]:
     async with socketio_client(request.param) as client:

@@ -18,23 +18,6 @@ CONTINUATION = 0x0
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-@pytest.fixture(scope="module")
-def parlour() -> Parlour:
-    return Parlour()
-
-
-@pytest.fixture
-def host(parlour: Parlour) -> Parlour:
-    parlour.visitors.clear()
-    return parlour
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=SIDES)
-async def url(request: pytest.FixtureRequest, parlour: Parlour) -> AsyncIterator[str]:
-    async with serving(request.param, parlour) as url:
-        yield url
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def ours(parlour: Parlour) -> AsyncIterator[str]:
     async with serving("ours", parlour, patience=Patience(linger_s=0.1)) as url:

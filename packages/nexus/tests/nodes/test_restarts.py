@@ -42,16 +42,6 @@ class Journal:
             self.overlaps.append(task_id)
 
 
-@pytest.fixture
-def durable() -> Iterator[PostgresServer]:
-    server = PostgresServer(durable=True)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
 async def post(
     nexus: LiveNexus, journal: Journal, keys: Iterator[int], over: asyncio.Event
 ) -> None:
@@ -137,13 +127,13 @@ async def settled(nexus: LiveNexus, journal: Journal) -> None:
 
 @pytest.mark.timeout(120)
 async def test_a_database_that_dies_under_load_costs_no_task(
-    durable: PostgresServer, tmp_path: Path
+    own_postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    await outlive(durable, tmp_path / "data", times=8)
+    await outlive(own_postgres, tmp_path / "data", times=8)
 
 
 @pytest.mark.soak
 async def test_a_database_that_dies_thirty_times_under_load_costs_no_task(
-    durable: PostgresServer, tmp_path: Path
+    own_postgres: PostgresServer, tmp_path: Path
 ) -> None:
-    await outlive(durable, tmp_path / "data", times=30)
+    await outlive(own_postgres, tmp_path / "data", times=30)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -257,28 +257,18 @@ async def test_more_commands_than_may_wait_are_refused(
 # --- the server ---
 
 
-@pytest.fixture
-def own_server() -> Iterator[PostgresServer]:
-    server = PostgresServer(durable=True)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.close()
-
-
 async def test_a_server_that_is_away_is_said_to_be_and_comes_back_by_itself(
-    own_server: PostgresServer,
+    own_postgres: PostgresServer,
 ) -> None:
-    async with opened(own_server.migrated_database()) as store:
+    async with opened(own_postgres.migrated_database()) as store:
         await store.write(put, "before")
-        own_server.stop_at_once()
+        own_postgres.stop_at_once()
         with pytest.raises(Unavailable) as refused:
             await store.write(put, "meanwhile")
         assert refused.value.retry_after > 0
         with pytest.raises(Unavailable):
             await store.read(keys)
-        own_server.start()
+        own_postgres.start()
 
         async def back() -> bool:
             with contextlib.suppress(Unavailable):
@@ -290,12 +280,12 @@ async def test_a_server_that_is_away_is_said_to_be_and_comes_back_by_itself(
 
 
 async def test_sessions_that_the_server_ended_are_replaced_unseen(
-    own_server: PostgresServer,
+    own_postgres: PostgresServer,
 ) -> None:
-    async with opened(own_server.migrated_database()) as store:
+    async with opened(own_postgres.migrated_database()) as store:
         await asyncio.gather(*(store.write(put, f"a{number}") for number in range(20)))
         await store.read(keys)
-        own_server.run(
+        own_postgres.run(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname LIKE 'nexus%'"
         )
         await asyncio.gather(*(store.write(put, f"b{number}") for number in range(20)))

@@ -200,3 +200,14 @@ class PostgresServer:
     def drop(self, url: str) -> None:
         """Remove a database, whoever is connected to it."""
         self.run(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+
+@contextlib.contextmanager
+def running_postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """Have a PostgreSQL until the block ends."""
+    server = PostgresServer(durable=durable)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()

@@ -15,7 +15,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 from urllib.parse import urlencode
 
 import aiohttp
@@ -56,20 +56,24 @@ class Log:
         return self.named(name)[count - 1]
 
 
+class Options(TypedDict, total=False):
+    """How a client connects; without them to the agents' namespace, and once."""
+
+    auth: Any
+    query: dict[str, str] | None
+    namespace: str
+    reconnects: bool
+
+
+_PLAIN: Options = {"auth": None, "query": None, "namespace": NAMESPACE, "reconnects": False}
+
+
 class Client(Protocol):
     """What a test does with a client."""
 
     log: Log
 
-    async def connect(
-        self,
-        url: str,
-        *,
-        auth: Any = None,
-        query: dict[str, str] | None = None,
-        namespace: str = NAMESPACE,
-        reconnects: bool = False,
-    ) -> None:
+    async def connect(self, url: str, **options: Unpack[Options]) -> None:
         """Begin to connect; the log tells how it went."""
         ...
 
@@ -99,18 +103,12 @@ class PythonClient:
         self._client: Any = None
         self._http = aiohttp.ClientSession()
 
-    async def connect(
-        self,
-        url: str,
-        *,
-        auth: Any = None,
-        query: dict[str, str] | None = None,
-        namespace: str = NAMESPACE,
-        reconnects: bool = False,
-    ) -> None:
+    async def connect(self, url: str, **options: Unpack[Options]) -> None:
         """Begin to connect."""
+        wish: Options = {**_PLAIN, **options}
+        query, namespace = wish["query"], wish["namespace"]
         self._client = socketio.AsyncClient(
-            reconnection=reconnects,
+            reconnection=wish["reconnects"],
             reconnection_delay=0.05,
             reconnection_delay_max=0.1,
             engineio_logger=_pings(self.log),
@@ -122,7 +120,11 @@ class PythonClient:
         address = url + (f"?{urlencode(query)}" if query else "")
         self._namespace = namespace
         await self._client.connect(
-            address, auth=auth, transports=["websocket"], namespaces=[namespace], wait=False
+            address,
+            auth=wish["auth"],
+            transports=["websocket"],
+            namespaces=[namespace],
+            wait=False,
         )
 
     def _note(self, name: str, data: Any = None) -> None:
@@ -190,19 +192,17 @@ class JavaScriptClient:
             else:
                 self.log.note(name, data)
 
-    async def connect(
-        self,
-        url: str,
-        *,
-        auth: Any = None,
-        query: dict[str, str] | None = None,
-        namespace: str = NAMESPACE,
-        reconnects: bool = False,
-    ) -> None:
+    async def connect(self, url: str, **options: Unpack[Options]) -> None:
         """Begin to connect."""
-        options = {"auth": auth, "query": query, "reconnection": reconnects}
-        delays = {"reconnectionDelay": 50, "reconnectionDelayMax": 100}
-        self._say("connect", url=url + namespace, options={**options, **delays})
+        wish: Options = {**_PLAIN, **options}
+        told = {
+            "auth": wish["auth"],
+            "query": wish["query"],
+            "reconnection": wish["reconnects"],
+            "reconnectionDelay": 50,
+            "reconnectionDelayMax": 100,
+        }
+        self._say("connect", url=url + wish["namespace"], options=told)
 
     async def call(self, name: str, data: Any) -> Any:
         """Send an event and return its acknowledgement."""
