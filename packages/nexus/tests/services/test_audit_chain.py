@@ -1,7 +1,9 @@
 """Whoever changes the audit log in the database is found out: edits, gaps, moves, cut ends."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -187,6 +189,21 @@ async def test_writers_at_the_same_time_keep_one_chain(database_url: str) -> Non
 
     assert [(each.end.seq, each.findings) for each in verdicts] == [(30, []), (30, [])]
     assert len({(end.tenant_id, end.seq) for end in ends}) == 60
+
+
+def test_whoever_comes_second_waits_for_the_first(postgres_url: str) -> None:
+    """Two connections append at once: the second follows the first instead of failing."""
+    act = Act(actor="admin", role="admin", action="edit_group")
+    with contextlib.closing(open_database(postgres_url)) as database:
+        first, second = database.writer.connect(), database.writer.connect()
+        with first, second, ThreadPoolExecutor(1) as thread:
+            audit.append(Tx(first, 1), KEY, "t", act)
+            follows = thread.submit(audit.append, Tx(second, 2), KEY, "t", act)
+            with pytest.raises(TimeoutError):
+                follows.result(timeout=0.2)
+            first.commit()
+            assert follows.result(timeout=10).seq == 2
+            second.commit()
 
 
 def test_entries_are_read_newest_first_page_by_page(world: ServiceWorld, ends: list[End]) -> None:

@@ -30,8 +30,8 @@ class Deed:
     body: bytes = field(default=b"", repr=False)
 
     def record(self, tx: Tx, pepper: bytes, caller: Principal, done: Any) -> End | None:
-        """Add what was done to the caller's chain; None where nothing was, or an agent worked."""
-        if caller.agent_id is not None or (isinstance(done, Answer) and done.repeated):
+        """Add what was done to the caller's chain; None where nothing was done anew."""
+        if isinstance(done, Answer) and done.repeated:
             return None
         target = self._target(done)
         act = Act(

@@ -13,6 +13,7 @@ from nexus.api.door import Door, ViewerDoor
 from nexus.api.paging import Page, page_of
 from nexus.api.waiting import Draining, Watch, look_until, unless_gone, watching
 from nexus.domain.principal import Principal
+from nexus.domain.redaction import without_secrets
 from nexus.services import activity, statistics, views
 from nexus.services.command import Command
 from nexus.services.resources import Activity, Stats
@@ -85,7 +86,12 @@ def _shown(rows: Sequence[Row]) -> list[Activity]:
             agent_id=row["agent_id"],
             project_id=row["project_id"],
             task_id=row["task_id"],
-            data={to_camel(name): value for name, value in row["data"].items()},
+            data={to_camel(name): _told(value) for name, value in row["data"].items()},
         )
         for row in rows
     ]
+
+
+def _told(value: object) -> object:
+    """Return what is told: who quotes a secret in a thread has it stay there."""
+    return without_secrets(value) if isinstance(value, str) else value

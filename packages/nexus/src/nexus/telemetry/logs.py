@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from nexus.telemetry.redaction import redact
+
 _SHARED = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -19,13 +21,18 @@ _QUIET = ("uvicorn.access", "uvicorn.error", "engineio", "socketio", "httpx2", "
 def configure_logging(level: str) -> None:
     """Send every logger's records to stderr; called by the command, never by the library."""
     renderer = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        structlog.dev.ConsoleRenderer()
         if sys.stderr.isatty()
         else structlog.processors.JSONRenderer()
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_SHARED,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            redact,
+            renderer,
+        ],
     )
     handler = logging.StreamHandler()
     handler.setFormatter(formatter)
