@@ -197,13 +197,14 @@ def test_whoever_comes_second_waits_for_the_first(postgres_url: str) -> None:
     with contextlib.closing(open_database(postgres_url)) as database:
         first, second = database.writer.connect(), database.writer.connect()
         with first, second, ThreadPoolExecutor(1) as thread:
+            ours, theirs = first.begin(), second.begin()
             audit.append(Tx(first, 1), KEY, "t", act)
             follows = thread.submit(audit.append, Tx(second, 2), KEY, "t", act)
             with pytest.raises(TimeoutError):
                 follows.result(timeout=0.2)
-            first.commit()
+            ours.commit()
             assert follows.result(timeout=10).seq == 2
-            second.commit()
+            theirs.commit()
 
 
 def test_entries_are_read_newest_first_page_by_page(world: ServiceWorld, ends: list[End]) -> None:
