@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cutting_proxy import cutting_proxy
+from cutting_proxy import Side, cutting_proxy
 from eventually import eventually
 from free_port import free_port
 from live_nexus import AGENT_SECRET, Admin, live_nexus, nexus_process
@@ -169,6 +169,84 @@ async def test_a_network_cut_without_a_goodbye_is_noticed_and_survived(tmp_path:
         assert proxy.connections > connections
         assert done["attempt"] == 1
         assert runs == {task["id"]: 1}
+
+
+@pytest.mark.parametrize("side", ["agent", "nexus"])
+async def test_a_connection_that_only_one_side_knows_to_be_closed_is_survived(
+    tmp_path: Path, side: Side
+) -> None:
+    started, finish = asyncio.Event(), asyncio.Event()
+    runs: Counter[str] = Counter()
+    async with (
+        live_nexus(tmp_path / "data") as nexus,
+        cutting_proxy(nexus.url) as proxy,
+    ):
+        await nexus.admin.team()
+        await nexus.admin.agent("my-agent")
+        client = agent_of(proxy.url)
+
+        @client.on_task_assigned
+        async def work(payload: TaskAssignedPayload) -> None:
+            runs[payload.task_id] += 1
+            started.set()
+            await finish.wait()
+
+        async with client, asyncio.timeout(DEADLINE_S):
+            task = await nexus.admin.task()
+            await started.wait()
+            connections = proxy.connections
+            proxy.hang_up_on(side)
+            finish.set()
+            done = await nexus.admin.until(task["id"], "DONE")
+        assert proxy.connections > connections
+        assert done["attempt"] == 1
+        assert runs == {task["id"]: 1}
+
+
+@pytest.mark.parametrize(
+    ("to", "patience"),
+    [("nexus", 60.0), ("nexus", 0.5), ("agent", 0.5)],
+    ids=["a call, waited for", "a call, given up", "an answer, given up"],
+)
+async def test_what_the_network_delays_happens_once(
+    tmp_path: Path, to: Side, patience: float
+) -> None:
+    """Given up, it is said again over a new connection; then the old one delivers it, too."""
+    started, speak = asyncio.Event(), asyncio.Event()
+    runs: Counter[str] = Counter()
+    async with (
+        live_nexus(tmp_path / "data") as nexus,
+        cutting_proxy(nexus.url) as proxy,
+    ):
+        await nexus.admin.team()
+        await nexus.admin.agent("my-agent")
+        client = agent_of(proxy.url, limits=Limits(ack_timeout=patience, close_timeout=1))
+
+        @client.on_task_assigned
+        async def work(payload: TaskAssignedPayload) -> None:
+            runs[payload.task_id] += 1
+            started.set()
+            await speak.wait()
+            await client.post_message(payload.task_id, "said once")
+
+        async with client, asyncio.timeout(DEADLINE_S):
+            task = await nexus.admin.task()
+            await started.wait()
+            connections = proxy.connections
+            proxy.hold(to)
+            speak.set()
+            await proxy.has_held()
+            if patience < DEADLINE_S:
+                await nexus.admin.until(task["id"], "DONE")
+            proxy.release()
+            done = await nexus.admin.until(task["id"], "DONE")
+            another = await nexus.admin.task()
+            await nexus.admin.until(another["id"], "DONE")
+        thread = await nexus.admin.get(f"/tasks/{task['id']}/slack-thread")
+        assert [said["text"] for said in thread["messages"]] == ["said once"]
+        assert done["attempt"] == 1
+        assert runs == {task["id"]: 1, another["id"]: 1}
+        assert (proxy.connections > connections) == (patience < DEADLINE_S)
 
 
 async def test_a_silent_agent_counts_as_offline(tmp_path: Path) -> None:
