@@ -9,7 +9,8 @@ from nexus.api import Browsers, create_api
 from nexus.audit_anchor import AuditAnchor
 from nexus.bus import LocalBus
 from nexus.delivery import Delivery
-from nexus.domain.errors import Unavailable
+from nexus.domain.audit_chain import End, audit_key
+from nexus.domain.errors import Conflict, Unavailable
 from nexus.gateway import FrontDoor, create_gateway
 from nexus.key_watch import KeyWatch
 from nexus.keys import (
@@ -19,12 +20,12 @@ from nexus.keys import (
     read_admin_credentials,
     write_admin_credentials,
 )
-from nexus.services import installation
+from nexus.services import audit, installation
 from nexus.services.platform import Platform
 from nexus.services.secrets import hash_secret, make_secret
 from nexus.services.tokens import Tokens
-from nexus.settings import Settings
-from nexus.store import Database, DataDirError, StoreError, open_database, open_unit_of_work
+from nexus.settings import Settings, SettingsError
+from nexus.store import Database, DataDirError, StoreError, Tx, open_database, open_unit_of_work
 from nexus.store.clock import wall_clock
 from nexus.store.database import prepare_data_dir
 from nexus.store.unit_of_work import Clock
@@ -115,6 +116,8 @@ async def _bootstrap(platform: Platform, settings: Settings, keys: Keys) -> Admi
         return await _settle_admin(platform, settings, tenant_id)
     except Unavailable as error:
         raise StoreError(f"the database cannot be used: {error.message}") from error
+    except Conflict as error:
+        raise SettingsError(f"setting admin_client_id: {error.message}") from error
 
 
 async def _join(platform: Platform, settings: Settings, keys: Keys) -> None:
@@ -141,12 +144,29 @@ async def _settle_admin(
         return None
     secret_hash = await asyncio.to_thread(hash_secret, wanted.client_secret, platform.pepper)
     admin = tenant_id, wanted.client_id, secret_hash
-    if chosen or not platform.is_shared:
-        await platform.store.write(installation.put_admin, *admin)
-    elif not await platform.store.write(installation.add_admin, *admin):
+    replace = chosen or not platform.is_shared
+    end = await platform.store.write(_keep_admin, platform.pepper, admin, replace=replace)
+    if end is None:
         return None
+    await platform.anchor.hold(end)
     write_admin_credentials(settings.data_dir, wanted)
     return None if settings.admin_client_secret is not None else wanted
+
+
+def _keep_admin(tx: Tx, pepper: bytes, admin: tuple[str, str, str], *, replace: bool) -> End | None:
+    """Store an admin's secret and say so in the audit log; None when another node was first."""
+    tenant_id, client_id, _ = admin
+    if replace:
+        installation.put_admin(tx, *admin)
+    elif not installation.add_admin(tx, *admin):
+        return None
+    act = audit.Act(
+        actor="nexus serve",
+        role=audit.INSTALLATION,
+        action="set_admin_secret",
+        target=client_id,
+    )
+    return audit.append(tx, audit_key(pepper), tenant_id, act)
 
 
 def _wanted_admin(settings: Settings, kept: AdminCredentials | None) -> AdminCredentials:

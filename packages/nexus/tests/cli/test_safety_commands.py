@@ -94,6 +94,21 @@ def test_a_tenant_may_be_made_before_the_first_start(tmp_path: Path) -> None:
         server.close()
 
 
+def test_the_installations_own_acts_are_kept(here: CommandLine) -> None:
+    (first,) = here("audit", "list", "--json", "--action", "set_admin_secret").json["items"]
+    assert (first["seq"], first["actor"], first["target"]) == (1, "nexus serve", "admin")
+
+
+def test_the_first_admin_may_not_have_another_tenants_client_id(tmp_path: Path) -> None:
+    alone = CommandLine(cwd=tmp_path)
+    assert alone("tenants", "create", "acme", "--admin", "theirs").code == 0
+    refused = alone.process("serve", "--port", "0", NEXUS_ADMIN_CLIENT_ID="theirs")
+    assert refused.code == 2
+    assert refused.err == (
+        "nexus: setting admin_client_id: the client id 'theirs' is taken; choose another one\n"
+    )
+
+
 def test_a_viewer_looks_and_changes_nothing_until_it_is_removed(here: CommandLine) -> None:
     made = here("clients", "create", "ann", "--json")
     assert (made.code, made.json["role"]) == (0, "viewer")
@@ -184,7 +199,7 @@ def test_whoever_meddles_with_the_database_is_found_out(stopped: Path) -> None:
 
     meddle(stopped, "DELETE FROM audit WHERE seq >= 4")
     cut = verify(stopped)
-    assert cut.json["items"][0]["findings"] == ["default: entry 4 to 5 are missing"]
+    assert cut.json["items"][0]["findings"] == ["default: entry 4 to 6 are missing"]
 
     # With the data folder somebody could move the anchor; whoever noted the end knows better.
     assert verify(stopped, "--accept").code == 0
@@ -200,7 +215,7 @@ def test_without_the_keys_nothing_can_be_said(stopped: Path, tmp_path: Path) -> 
     (stopped / "pepper.key").write_text("ab" * 32)
     foreign = verify(stopped)
     assert foreign.code == 1
-    assert len(foreign.json["items"][0]["findings"]) == 5
+    assert len(foreign.json["items"][0]["findings"]) == 6
 
 
 @pytest.mark.parametrize("text", ["default", "default:x:y", "default:1", ":1:a"])
