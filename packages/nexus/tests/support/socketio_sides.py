@@ -69,7 +69,7 @@ class Talker:
         """End the stay."""
         self.is_gone.set()
 
-    async def call(self, name: str, data: Any) -> Any:
+    async def call(self, name: str, data: Any, text: bytes) -> Any:
         """Answer a call."""
         if name == "echo":
             return data

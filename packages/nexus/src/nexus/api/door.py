@@ -1,6 +1,5 @@
 """Where callers come in: who asks, whether it may, and whether the same was asked before."""
 
-import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -155,12 +154,12 @@ async def keyed(request: Request, platform: Platform, caller: str) -> KeyedReque
         return None
     if not 0 < len(key) <= _LONGEST_KEY or not key.isascii() or not key.isprintable():
         raise Invalid(f"{IDEMPOTENCY_KEY} must be 1 to {_LONGEST_KEY} visible ASCII characters")
-    asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
+    asked = f"{request.method} {request.scope['path']}\n".encode() + await request.body()
     return KeyedRequest(
         client_id=caller,
         key=key,
         # Keyed, because a body may hold a secret that is easy to guess.
-        fingerprint=hmac.new(platform.pepper, asked, hashlib.sha256).hexdigest(),
+        fingerprint=hmac.digest(platform.pepper, asked, "sha256").hex(),
     )
 
 

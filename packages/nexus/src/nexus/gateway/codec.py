@@ -61,6 +61,8 @@ class Event:
     name: str
     args: list[Any]
     id: int | None = None
+    text: bytes = b""
+    """The JSON that name and arguments were read from."""
 
     @property
     def data(self) -> Any:
@@ -98,14 +100,15 @@ def decode(data: bytes) -> Packet:
         raise Malformed("binary packets are not supported; send JSON")
     namespace = _namespace(path)
     id_ = _id(digits)
-    body = _json(data[head.end() :])
+    text = data[head.end() :]
+    body = _json(text)
     match kind:
         case b"0":
             return Connect(namespace=namespace, auth=body)
         case b"1":
             return Leave(namespace=namespace)
         case b"2":
-            return _event(namespace, body, id_)
+            return _event(namespace, body, id_, text)
         case b"3":
             return _ack(namespace, body, id_)
     raise Malformed("only a server refuses a connection")
@@ -186,10 +189,10 @@ def _json(text: bytes) -> Any:
         raise Malformed(f"the packet's data is not JSON: {error.msg}") from error
 
 
-def _event(namespace: str, body: Any, id_: int | None) -> Event:
+def _event(namespace: str, body: Any, id_: int | None, text: bytes) -> Event:
     if not isinstance(body, list) or not body or not isinstance(body[0], str):
         raise Malformed("an event is an array that begins with the event's name")
-    return Event(namespace=namespace, name=body[0], args=body[1:], id=id_)
+    return Event(namespace=namespace, name=body[0], args=body[1:], id=id_, text=text)
 
 
 def _ack(namespace: str, body: Any, id_: int | None) -> Ack:

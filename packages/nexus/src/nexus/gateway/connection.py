@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from nexus import failpoints
 from nexus.delivery import LiveSession, patiently
 from nexus.domain.errors import Invalid, NexusError
-from nexus.domain.json_values import MAX_DEPTH, is_too_deep, refuse_nul
+from nexus.domain.json_values import MAX_DEPTH, is_too_deep, may_hold_nul, refuse_nul
 from nexus.gateway.calls import CALLS, FIRST, OWED, Answer, Call, Context, carry_out, pong
 from nexus.services.platform import Platform
 from oblivion.protocol import (
@@ -36,24 +36,25 @@ class Connection:
         self.session = session
         self._platform = platform
 
-    async def call(self, type_: str, data: Any) -> Answer:
+    async def call(self, type_: str, data: Any, text: bytes) -> Answer:
         """Carry out one call and return its acknowledgement; a refusal is an answer too."""
         self.session.heard()
         try:
-            return await self._call(type_, data)
+            return await self._call(type_, data, text)
         except NexusError as refusal:
             return _refused(refusal.code, refusal.message, retryable=refusal.retryable)
         except Exception:  # noqa: BLE001 - every call gets an answer, the log the rest
             _log.exception("call_failed type=%s agent_id=%s", type_, self.session.ref.agent_id)
             return _refused(ErrorCode.INTERNAL, "Nexus failed; this is its fault", retryable=True)
 
-    async def _call(self, type_: str, data: Any) -> Answer:
+    async def _call(self, type_: str, data: Any, text: bytes) -> Answer:
         call = CALLS.get(type_)  # type: ignore[call-overload]  # a StrEnum key equals its value
         if call is None:
             return _refused(ErrorCode.UNKNOWN_EVENT, f"there is no call {type_[:_SAID_BACK]!r}")
-        if is_too_deep(data):
+        if is_too_deep(data, text):
             raise Invalid(f"the payload is nested deeper than {MAX_DEPTH} levels")
-        refuse_nul(data)
+        if may_hold_nul(text):
+            refuse_nul(data)
         envelope = _parse(Envelope, data)
         payload = _parse(call.payload, envelope.payload)
         return await self._carry_out(call, envelope, payload)

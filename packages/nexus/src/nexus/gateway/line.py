@@ -238,7 +238,7 @@ class Line(asyncio.Protocol):
         await guest.welcome()
 
     async def _answer(self, guest: Guest, call: codec.Event, size: int) -> None:
-        answer = await guest.call(call.name, call.data)
+        answer = await guest.call(call.name, call.data, call.text)
         self._calls -= 1
         self._call_bytes -= size
         if call.id is not None:

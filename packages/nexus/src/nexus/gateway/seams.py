@@ -20,8 +20,11 @@ class Guest(Protocol):
         """Greet, and begin to serve; the connection is told when that is over."""
         ...
 
-    async def call(self, name: str, data: Any) -> Any:
-        """Carry out one call and return its answer, which is JSON; never raises."""
+    async def call(self, name: str, data: Any, text: bytes) -> Any:
+        """Carry out one call and return its answer, which is JSON; never raises.
+
+        ``text`` is the JSON that both were read from.
+        """
         ...
 
     def gone(self) -> None:

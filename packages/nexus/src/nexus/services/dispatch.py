@@ -165,8 +165,8 @@ def lease_next(tx: Tx, node_id: str, lease_ms: int) -> int:
         page = _first(tx, projects_with_work, free, lock=True)
         pairs = list(match([_wanted(task) for task in page], free))
         by_id = {task["id"]: task for task in page}
-        for task_id, agent_id in pairs:
-            granted += leases.grant(tx, by_id[task_id], agent_id, lease_ms) is not None
+        leases.grant_locked(tx, [(by_id[task], agent) for task, agent in pairs], lease_ms)
+        granted += len(pairs)
         free = _after(free, pairs) if pairs else []
     return granted
 

@@ -1,7 +1,7 @@
 """Where an agent's events are written, read and acknowledged: numbered per agent, without holes."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 import orjson
 import sqlalchemy as sa
@@ -23,10 +23,10 @@ SURELY_FITS = MAX_PAYLOAD_BYTES // 6 - 4096
 _is_pending = (agent_events.c.agent_id == sa.bindparam("agent_id")) & (
     agent_events.c.acked_at.is_(None)
 )
-_NEXT_SEQ = Statement(
+_TAKE_SEQS = Statement(
     agents.update()
     .where(agents.c.id == sa.bindparam("agent_id"))
-    .values(event_seq=agents.c.event_seq + 1)
+    .values(event_seq=agents.c.event_seq + sa.bindparam("number"))
     .returning(agents.c.event_seq)
 )
 _HEAD = Statement(sa.select(agents.c.event_seq).where(agents.c.id == sa.bindparam("agent_id")))
@@ -57,20 +57,39 @@ def tell(
     The number comes from the agent's own row in the same transaction, so that a command that
     fails leaves no hole.
     """
-    seq: int = tx.scalar(_NEXT_SEQ, agent_id=agent_id)
-    event: dict[str, Any] = {
-        "agent_id": agent_id,
-        "seq": seq,
-        "id": new_id(),
-        "type": type_,
-        "task_id": task_id,
-        "payload": payload.to_wire(),
-        "created_at": tx.now,
-    }
-    tx.insert(agent_events, event)
-    tx.tell(event)
-    tx.wake(topic(agent_id))
-    return seq
+    return tell_all(tx, type_, [(agent_id, payload, task_id)])[0]
+
+
+def tell_all(
+    tx: Tx, type_: EventType, told: Sequence[tuple[str, WireModel, str | None]]
+) -> list[int]:
+    """Store events of one type, each with its agent, payload and task; return their ``seq``."""
+    numbers = Counter(agent_id for agent_id, _, _ in told)
+    # In the order of their ids, in which all who tell several agents lock them.
+    fresh = {agent_id: _take(tx, agent_id, numbers[agent_id]) for agent_id in sorted(numbers)}
+    stored: list[Row] = [
+        {
+            "agent_id": agent_id,
+            "seq": next(fresh[agent_id]),
+            "id": new_id(),
+            "type": type_,
+            "task_id": task_id,
+            "payload": payload.to_wire(),
+            "created_at": tx.now,
+        }
+        for agent_id, payload, task_id in told
+    ]
+    tx.insert_all(agent_events, stored)
+    for event in stored:
+        tx.tell(event)
+    tx.wake(*map(topic, numbers))
+    return [event["seq"] for event in stored]
+
+
+def _take(tx: Tx, agent_id: str, number: int) -> Iterator[int]:
+    """Take so many of the agent's next numbers."""
+    last: int = tx.scalar(_TAKE_SEQS, agent_id=agent_id, number=number)
+    return iter(range(last - number + 1, last + 1))
 
 
 def refuse_oversize(payload: WireModel) -> None:

@@ -76,13 +76,22 @@ def once(tx: Tx, request: KeyedRequest | None, act: Callable[[], Answer]) -> Ans
     if request is None:
         return act()
     named = {"client_id": request.client_id, "key": request.key}
+    tx.exclude("request", *named.values())  # a copy on another connection waits for this one
     stored = tx.one(_KEYED, **named)
     if stored is not None:
         return _again(stored, request)
-    tx.insert(idempotency_keys, {**named, "fingerprint": request.fingerprint, "created_at": tx.now})
     answer = act()
     kept = {name: value for name, value in answer.body.items() if name not in SHOWN_ONCE}
-    tx.update(idempotency_keys, {"status": answer.status, "answer": kept}, **named)
+    tx.insert(
+        idempotency_keys,
+        {
+            **named,
+            "fingerprint": request.fingerprint,
+            "status": answer.status,
+            "answer": kept,
+            "created_at": tx.now,
+        },
+    )
     return answer
 
 

@@ -86,8 +86,30 @@ def grant(tx: Tx, task: Row, agent_id: str, lease_ms: int) -> Row | None:
 
     The next ``attempt`` fences off whatever an earlier holder still says.
     """
+    lease = _lease(tx, task, agent_id, lease_ms)
+    if not tx.change(_GRANT, **lease, **_fence(task)):
+        return None
+    leased = {**task, **lease}
+    _tell_assigned(tx, [leased])
+    return leased
+
+
+def grant_locked(tx: Tx, pairs: Sequence[tuple[Row, str]], lease_ms: int) -> None:
+    """Give agents the leases of waiting tasks that nobody else can change before the commit."""
+    leases = [_lease(tx, task, agent_id, lease_ms) for task, agent_id in pairs]
+    fenced = [{**lease, **_fence(task)} for lease, (task, _) in zip(leases, pairs, strict=True)]
+    if tx.change_all(_GRANT, fenced) != len(pairs):
+        raise RuntimeError("a task was leased by others while it was locked")
+    _tell_assigned(tx, [{**task, **lease} for lease, (task, _) in zip(leases, pairs, strict=True)])
+
+
+def _fence(task: Row) -> dict[str, Any]:
+    return {"task": task["id"], "before": task["attempt"]}
+
+
+def _lease(tx: Tx, task: Row, agent_id: str, lease_ms: int) -> dict[str, Any]:
     timeout = task["timeout_seconds"]
-    granted = {
+    return {
         "status": TaskStatus.CLAIMED,
         "holder_agent_id": agent_id,
         "attempt": task["attempt"] + 1,
@@ -97,20 +119,20 @@ def grant(tx: Tx, task: Row, agent_id: str, lease_ms: int) -> Row | None:
         "progress": None,
         "updated_at": tx.now,
     }
-    if not tx.change(_GRANT, task=task["id"], before=task["attempt"], **granted):
-        return None
-    leased = {**task, **granted}
-    assignment = views.assignment(leased)
-    events.tell(tx, agent_id, EventType.TASK_ASSIGNED, assignment, task_id=task["id"])
-    activity.record(
-        tx,
-        task["tenant_id"],
-        "task_assigned",
-        agent_id=agent_id,
-        task=leased,
-        attempt=leased["attempt"],
-    )
-    return leased
+
+
+def _tell_assigned(tx: Tx, leased: Sequence[Row]) -> None:
+    told = [(task["holder_agent_id"], views.assignment(task), task["id"]) for task in leased]
+    events.tell_all(tx, EventType.TASK_ASSIGNED, told)
+    for task in leased:
+        activity.record(
+            tx,
+            task["tenant_id"],
+            "task_assigned",
+            agent_id=task["holder_agent_id"],
+            task=task,
+            attempt=task["attempt"],
+        )
 
 
 def claim(

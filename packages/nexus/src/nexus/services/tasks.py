@@ -77,6 +77,25 @@ class SetStatus(Command):
     message: Text | None = None
 
 
+_FRESH: dict[str, Any] = {
+    "status": TaskStatus.TODO,
+    "source": "nexus",
+    "source_id": None,
+    "source_url": None,
+    "attempt": 0,
+    "attempts_used": 0,
+    "holder_agent_id": None,
+    "claimed_at": None,
+    "lease_expires_at": None,
+    "deadline_at": None,
+    "progress": None,
+    "result": None,
+    "error": None,
+    "finished_at": None,
+}
+"""Where a task stands that nobody has begun."""
+
+
 def create(tx: Tx, caller: Principal, wish: CreateTask) -> Task:
     """Store a task; from then on it is never lost.
 
@@ -88,22 +107,19 @@ def create(tx: Tx, caller: Principal, wish: CreateTask) -> Task:
     project = projects.row(tx, caller.tenant_id, wish.project_id)
     if project["archived_at"] is not None:
         raise Conflict(f"project {project['name']} is archived; it takes no new tasks")
-    task_id = new_id()
-    tx.insert(
-        tasks,
-        {
-            **wish.model_dump(),
-            "id": task_id,
-            "tenant_id": caller.tenant_id,
-            "project_id": project["id"],
-            "group_id": project["group_id"],
-            "status": TaskStatus.TODO,
-            "not_before": tx.now,
-            "created_at": tx.now,
-            "updated_at": tx.now,
-        },
-    )
-    task = views.task_row(tx, task_id)
+    stored = {
+        **_FRESH,
+        **wish.model_dump(),
+        "id": new_id(),
+        "tenant_id": caller.tenant_id,
+        "project_id": project["id"],
+        "group_id": project["group_id"],
+        "not_before": tx.now,
+        "created_at": tx.now,
+        "updated_at": tx.now,
+    }
+    tx.insert(tasks, stored)
+    task = {**stored, "project_name": project["name"], "group_name": project["group_name"]}
     _refuse_oversize(task)
     activity.record(tx, caller.tenant_id, "task_created", task=task, by=caller.client_id)
     tx.wake(leases.DISPATCH)

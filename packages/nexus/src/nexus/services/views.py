@@ -1,6 +1,7 @@
 """Where rows become what the wire shows."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ TASK_COLUMNS = (
 )
 
 
+@lru_cache(maxsize=4096)
 def moment(milliseconds: int) -> datetime:
     """Return epoch milliseconds as a UTC datetime."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -30,13 +30,13 @@ MOST_WAITING = 10_000
 _log = logging.getLogger("nexus.store")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class _Job:
     service: Callable[[Tx], Any]
     future: asyncio.Future[Any]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class _Outcome:
     job: _Job
     result: Any = None

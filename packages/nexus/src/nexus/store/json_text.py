@@ -1,5 +1,6 @@
 """Where JSON columns get their type: text, on every database."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -16,10 +17,18 @@ class JsonText(sa.types.TypeDecorator[Any]):
     impl = sa.Text
     cache_ok = True
 
-    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
-        """Write a value."""
-        return None if value is None else orjson.dumps(value).decode()
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Any], str | None]:
+        """Return what writes a value."""
+        return _text
 
-    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
-        """Read a value."""
-        return None if value is None else orjson.loads(value)
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Callable[[Any], Any]:
+        """Return what reads a value."""
+        return _value
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()
+
+
+def _value(text: str | None) -> Any:
+    return None if text is None else orjson.loads(text)

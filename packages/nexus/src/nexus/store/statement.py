@@ -5,8 +5,9 @@ times as long as the database takes to answer, so what runs often is a :class:`S
 is made once for each kind of database and goes straight to the driver.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,9 +44,9 @@ class _Compiled:
         binds = {name: bind for bind, name in compiled.bind_names.items()}
         self._dialect = dialect
         self._sql = str(compiled)
-        self._order = compiled.positiontup
         self._constants = {name: bind.value for name, bind in binds.items() if not bind.required}
         self._into = _processors(binds, dialect, "bind_processor")
+        self._take = _taker(compiled.positiontup)
         columns = {str(column.key): column for column in _returned(core)}
         self._keys = tuple(columns)
         self._out_of = _processors(columns, dialect, "result_processor", _FLOAT8)
@@ -65,18 +66,21 @@ class _Compiled:
         touched: int = self._execute(driver, values).rowcount
         return touched
 
-    def change_all(self, driver: Any, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Run it for each of these rows of values."""
-        self._run(driver.executemany, [self._bound(values) for values in rows])
+    def change_all(self, driver: Any, rows: Iterable[Mapping[str, Any]]) -> int:
+        """Run it for each of these rows of values and return how many rows that touched."""
+        bound = [self._bound(values) for values in rows]
+        touched: int = self._run(driver.executemany, bound).rowcount
+        return touched
 
     def _execute(self, driver: Any, values: Mapping[str, Any]) -> Any:
         return self._run(driver.execute, self._bound(values))
 
     def _bound(self, values: Mapping[str, Any]) -> Any:
-        bound = {**self._constants, **values}
-        for name, into in self._into:
-            bound[name] = into(bound[name])
-        return bound if self._order is None else [bound[name] for name in self._order]
+        if self._constants or self._into:
+            values = {**self._constants, **values}
+            for name, into in self._into:
+                values[name] = into(values[name])
+        return self._take(values)
 
     def _run(self, execute: Callable[[str, Any], Any], given: Any) -> Any:
         dbapi = self._dialect.loaded_dbapi
@@ -87,6 +91,15 @@ class _Compiled:
             raise sa.exc.DBAPIError.instance(
                 self._sql, None, error, dbapi.Error, dialect=self._dialect
             ) from error
+
+
+def _taker(order: Sequence[str] | None) -> Callable[[Mapping[str, Any]], Any]:
+    """Return what puts values in the order of the SQL, where it wants them by place."""
+    if order is None:
+        return dict
+    if len(order) == 1:
+        return lambda values: (values[order[0]],)
+    return itemgetter(*order) if order else lambda values: ()
 
 
 def _returned(core: Core) -> tuple[sa.ColumnElement[Any], ...]:

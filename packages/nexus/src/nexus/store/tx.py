@@ -69,6 +69,12 @@ class Tx:
         """Insert one row."""
         insert_into(table, tuple(values)).on(self._dialect).change(self._driver, values)
 
+    def insert_all(self, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows that have the same columns."""
+        if rows:
+            statement = insert_into(table, tuple(rows[0]))
+            statement.on(self._dialect).change_all(self._driver, rows)
+
     def exclude(self, *name: str) -> None:
         """Have whoever names the same wait until this transaction has ended."""
         if self._dialect.name == "postgresql":
@@ -86,6 +92,10 @@ class Tx:
         statement = update_of(table, tuple(values), tuple(where))
         was = {f"was_{name}": value for name, value in where.items()}
         return statement.on(self._dialect).change(self._driver, {**values, **was})
+
+    def change_all(self, statement: Statement, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run an update for each of these rows of values; return how many rows that touched."""
+        return statement.on(self._dialect).change_all(self._driver, rows) if rows else 0
 
     def change(self, statement: Statement | sa.Update | sa.Delete, **values: Any) -> int:
         """Run an update or delete and return how many rows it touched."""

@@ -1,12 +1,14 @@
 """Where the habits of every wire model live: camelCase outside, snake_case inside, tolerant in."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Any, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, PlainSerializer, model_validator
 from pydantic.alias_generators import to_camel
 
 
+@lru_cache(maxsize=4096)
 def format_timestamp(moment: datetime) -> str:
     """Write ``moment`` as RFC 3339 in UTC with milliseconds, e.g. ``2026-01-31T09:30:00.000Z``."""
     utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
@@ -14,6 +16,8 @@ def format_timestamp(moment: datetime) -> str:
 
 
 def _as_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is UTC:
+        return moment
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
