@@ -129,7 +129,8 @@ class _Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the library 
         if event == "disconnect":
             guest = self._guests.pop(args[0], None)
             return None if guest is None else guest.gone()
-        return await self._guests[args[0]].call(event, args[1] if len(args) > 1 else None)
+        data = args[1] if len(args) > 1 else None
+        return await self._guests[args[0]].call(event, data, orjson.dumps((event, data)))
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         query = str(environ.get("QUERY_STRING", ""))

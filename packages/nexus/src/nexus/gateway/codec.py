@@ -7,7 +7,7 @@ text message, here as its UTF-8 bytes. Binary packets are refused: their attachm
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -61,7 +61,7 @@ class Event:
     name: str
     args: list[Any]
     id: int | None = None
-    text: bytes = b""
+    text: bytes = field(default=b"", compare=False)
     """The JSON that name and arguments were read from."""
 
     @property

@@ -10,7 +10,7 @@ _RANDOM_BITS = 40
 _PLACES = tuple(range(80, -1, -10))
 
 # No secret is made of it, and to ask the kernel each time takes longer than all the rest.
-_random = random.Random()  # noqa: S311
+_random = random.Random()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_random.seed)
 
