@@ -245,8 +245,7 @@ class Agent:
     # --- the claim policy
 
     def _claim_next(self) -> None:
-        task_id = self._race.next_claim()
-        if task_id is not None:
+        while (task_id := self._race.next_claim()) is not None:
             self._call("claim_task", {"taskId": task_id})
 
     def _claimed(self, task_id: str, *, success: bool) -> None:

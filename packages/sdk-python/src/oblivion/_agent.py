@@ -83,7 +83,7 @@ class Agent:
         self._runner = Runner(
             task_handler, self.desk, self.crew, settings.max_concurrency, self._slot_changed
         )
-        self.claimer = Claimer(self.calls, clock, limits.offers, self._has_free_slot)
+        self.claimer = Claimer(self.calls, clock, limits.offers, self._free_slots)
         self._dispatcher = Dispatcher(
             self._inbox, self._acks, limits.queued_events, self._destinations()
         )
@@ -224,5 +224,5 @@ class Agent:
     def _slot_changed(self) -> None:
         self.claimer.slot_changed()
 
-    def _has_free_slot(self) -> bool:
-        return self._takes_tasks and self._runner.has_free_slot
+    def _free_slots(self) -> int:
+        return self._runner.free_slots if self._takes_tasks else 0

@@ -20,17 +20,17 @@ _log = get_log("claims")
 
 
 class Claimer:
-    """Claims the best offer whenever a slot is free, one at a time."""
+    """Claims the best offers, as many at once as slots are free."""
 
     def __init__(
-        self, calls: Calls, clock: Clock, bound: int, has_free_slot: Callable[[], bool]
+        self, calls: Calls, clock: Clock, bound: int, free_slots: Callable[[], int]
     ) -> None:
         self._calls = calls
         self._clock = clock
         self._offers = Offers(bound)
-        self._has_free_slot = has_free_slot
+        self._free_slots = free_slots
         self._changed = asyncio.Event()
-        self._awaited: str | None = None
+        self._awaited: set[str] = set()
 
     def offer(self, task: TaskAvailablePayload) -> None:
         """Consider a task."""
@@ -44,9 +44,8 @@ class Claimer:
     def arrived(self, task_id: str) -> None:
         """Note that a task was assigned to this agent."""
         self._offers.drop(task_id)
-        if task_id == self._awaited:
-            self._awaited = None
-            self._changed.set()
+        self._awaited.discard(task_id)
+        self._changed.set()
 
     def slot_changed(self) -> None:
         """Look again: a slot may have become free."""
@@ -54,12 +53,24 @@ class Claimer:
 
     async def run(self) -> None:
         """Claim until cancelled."""
-        while True:
-            await self._until(lambda: len(self._offers) > 0 and self._has_free_slot())
-            offer = self._offers.take()
-            self._awaited = offer.task_id
+        async with asyncio.TaskGroup() as claims:
+            while True:
+                await self._until(self._has_something_to_claim)
+                offer = self._offers.take()
+                self._awaited.add(offer.task_id)
+                claims.create_task(self._pursue(offer), name="oblivion-claim")
+
+    def _has_something_to_claim(self) -> bool:
+        return len(self._offers) > 0 and len(self._awaited) < self._free_slots()
+
+    async def _pursue(self, offer: TaskAvailablePayload) -> None:
+        """Claim a task and wait until it has arrived; meanwhile it counts for a slot."""
+        try:
             if await self._claim(offer):
                 await self._assignment(offer.task_id)
+        finally:
+            self._awaited.discard(offer.task_id)
+            self._changed.set()
 
     async def _claim(self, offer: TaskAvailablePayload) -> bool:
         claim = ClaimTask(task_id=offer.task_id)
@@ -68,8 +79,8 @@ class Claimer:
         except OblivionError as error:
             _log.debug("claim_refused", task_id=offer.task_id, reason=str(error))
             if isinstance(error, NoFreeSlot) or error.retryable:
-                self._offers.add(offer)
                 await sleep(self._clock, _PAUSE_SECONDS)
+                self._offers.add(offer)
             return False
         _log.debug("claim_answered", task_id=offer.task_id, success=result.success)
         if result.success:
@@ -81,7 +92,7 @@ class Claimer:
     async def _assignment(self, task_id: str) -> None:
         try:
             async with within(self._clock, _ASSIGNMENT_SECONDS):
-                await self._until(lambda: self._awaited is None)
+                await self._until(lambda: task_id not in self._awaited)
         except TimeoutError:
             _log.warning("claimed_task_missing", task_id=task_id)
 

@@ -76,9 +76,10 @@ class Runner:
         return len(self._waiting)
 
     @property
-    def has_free_slot(self) -> bool:
-        """Whether one more task could start now."""
-        return not self._stopping and len(self._runs) + len(self._waiting) < self._slots
+    def free_slots(self) -> int:
+        """How many more tasks could start now."""
+        taken = len(self._runs) + len(self._waiting)
+        return 0 if self._stopping else max(0, self._slots - taken)
 
     def assign(self, payload: TaskAssignedPayload) -> None:
         """Work on a task as soon as a slot is free; hand it back if this agent takes none."""

@@ -15,7 +15,7 @@ from oblivion.protocol import EventType
 
 POLL_S = 1.0
 _REMIND_MS = 5_000
-_BREATH_S = 0.01
+_BREATH_S = 0.005
 """The least time between two looks, so that many wake-ups are answered by one."""
 
 
@@ -79,7 +79,9 @@ class Dispatcher:
 
     async def _offer(self) -> float:
         self._remind()
-        found = await self._platform.store.read(dispatch.market, self._platform.node_id)
+        found = await self._platform.store.glance(
+            dispatch.market, self._platform.node_id, passed=self._favours.passed
+        )
         # Only what can be sent counts as offered; a session that is not ready is offered it then.
         here = frozenset(session.ref.agent_id for session in self._hub if session.is_ready)
         waiting = [replace(task, agents=task.agents & here) for task in found.waiting]
@@ -95,7 +97,7 @@ class Dispatcher:
 
     async def _send_offers(self, offers: Mapping[str, Sequence[str]]) -> None:
         named = {task_id for task_ids in offers.values() for task_id in task_ids}
-        described = await self._platform.store.read(dispatch.described, sorted(named))
+        described = await self._platform.store.glance(dispatch.described, sorted(named))
         payloads = {payload.task_id: payload for payload in described}
         for agent_id, task_ids in offers.items():
             session = self._hub.get(agent_id)
@@ -104,7 +106,7 @@ class Dispatcher:
                     await session.hint(EventType.TASK_AVAILABLE, payloads[task_id])
 
     async def _tell_gone(self, gone: Agents) -> None:
-        claimed = await self._platform.store.read(dispatch.claimed, list(gone))
+        claimed = await self._platform.store.glance(dispatch.claimed, list(gone))
         for claim in claimed:
             for agent_id in sorted(gone[claim.task_id] - {claim.claimed_by_agent_id}):
                 session = self._hub.get(agent_id)

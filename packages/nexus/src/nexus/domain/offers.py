@@ -15,8 +15,8 @@ from nexus.domain.routing import Candidate
 HEAD_START_MS = 500
 """How long a task waits for the one agent that was told of it before all others are."""
 
-HEAD_STARTS = 2
-"""How many an agent has at once; more would pass before it could claim, which it does in turn."""
+HEAD_STARTS = 8
+"""How many an agent has at once, if it has room; more would pass before it could claim them all."""
 
 CHOOSY_MS = 30_000
 """How long an agent that let a head start pass gets none, and is told of everything instead."""
@@ -50,6 +50,11 @@ class Favours:
     def are_running(self) -> bool:
         """Whether a head start is under way, so that it will have to be looked at again."""
         return any(until for _, until in self.started.values())
+
+    @property
+    def passed(self) -> int:
+        """How many tasks that everybody may hear of are still not taken."""
+        return sum(not until for _, until in self.started.values())
 
 
 def favour(

@@ -37,6 +37,9 @@ _PAGE = 200
 
 _URGENCY = itemgetter("priority", "created_at", "id")
 
+_SPARE = 8
+"""How many more tasks are offered than there is room for."""
+
 _ready = (
     sa.select(
         sessions,
@@ -176,16 +179,21 @@ def _of_policy(found: Sequence[Row], policy: DispatchPolicy) -> list[Row]:
 
 
 def _first(
-    tx: Tx, projects_with_work: Sequence[Row], free: Sequence[Candidate], *, lock: bool = False
+    tx: Tx,
+    projects_with_work: Sequence[Row],
+    free: Sequence[Candidate],
+    most: int = _PAGE,
+    *,
+    lock: bool = False,
 ) -> list[Row]:
-    """Return the first waiting tasks that at least one of the free agents could do."""
+    """Return the first waiting tasks, at most ``most``, that one of the free agents could do."""
     teams = frozenset().union(*(candidate.groups for candidate in free))
     pages = [
-        _first_of(tx, project, free, lock=lock)
+        _first_of(tx, project, free, most, lock=lock)
         for project in projects_with_work
         if project["group_id"] in teams
     ]
-    found = list(islice(merge(*pages, key=_URGENCY), _PAGE))
+    found = list(islice(merge(*pages, key=_URGENCY), most))
     return _not_overtaking(found, pages, free) if lock and len(pages) > 1 else found
 
 
@@ -207,7 +215,7 @@ def _most(free: Sequence[Candidate], group_id: str) -> int:
 
 
 def _first_of(
-    tx: Tx, project: Row, free: Sequence[Candidate], *, lock: bool = False
+    tx: Tx, project: Row, free: Sequence[Candidate], most: int, *, lock: bool
 ) -> Sequence[Row]:
     """Return the first waiting tasks of a project.
 
@@ -215,7 +223,7 @@ def _first_of(
     so that they never hide one that does.
     """
     team = [candidate for candidate in free if project["group_id"] in candidate.groups]
-    most = _most(free, project["group_id"]) if lock else _PAGE
+    most = _most(free, project["group_id"]) if lock else most
     page = tx.rows(
         _NEXT_LOCKED if lock else _NEXT_BRIEFLY, project=project["id"], now=tx.now, most=most
     )
@@ -223,7 +231,7 @@ def _first_of(
         return page
     query = waiting(tx).where(tasks.c.project_id == project["id"])
     able = [candidate.capabilities for candidate in team]
-    return tx.rows(only_fitting(tx, query, able).limit(_PAGE))
+    return tx.rows(only_fitting(tx, query, able).limit(most))
 
 
 def only_fitting(tx: Tx, query: sa.Select[Any], able: Sequence[frozenset[str]]) -> sa.Select[Any]:
@@ -256,11 +264,15 @@ class Market:
     free: Sequence[Candidate] = ()
 
 
-def market(tx: Tx, node_id: str) -> Market:
-    """Return what waits to be claimed, each with this node's agents that could take it."""
+def market(tx: Tx, node_id: str, passed: int = 0) -> Market:
+    """Return what waits to be claimed, each with this node's agents that could take it.
+
+    That is as many tasks as there is room for, and a few, beside ``passed`` that nobody wants.
+    """
     projects_with_work = _of_policy(tx.rows(_WITH_WORK, now=tx.now), DispatchPolicy.CLAIM)
     free = _free(tx, node_id, lock=False) if projects_with_work else []
-    page = _first(tx, projects_with_work, free) if free else []
+    most = min(_PAGE, passed + _SPARE + sum(candidate.room for candidate in free))
+    page = _first(tx, projects_with_work, free, most) if free else []
 
     @cache
     def able(group_id: str, capabilities: frozenset[str]) -> frozenset[str]:

@@ -168,7 +168,8 @@ def claim(
 def _refuse_unfit(tx: Tx, agent_id: str, task: Row) -> None:
     if not is_open(task):
         raise Conflict(f"project {task['project_name']} is archived; its tasks cannot be claimed")
-    missing = set(task["required_capabilities"]) - sessions.capabilities(tx, agent_id)
+    required = set(task["required_capabilities"])
+    missing = required and required - sessions.capabilities(tx, agent_id)
     if missing:
         raise Conflict(f"task {task['id']} requires {', '.join(sorted(missing))}")
 

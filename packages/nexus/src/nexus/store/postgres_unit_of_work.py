@@ -123,6 +123,10 @@ class PostgresUnitOfWork:
             self._readers, lambda: self._read(lambda tx: service(tx, *args, **kwargs))
         )
 
+    async def glance(self, service: Service[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a ``service`` that reads little, as any other: there is a network between."""
+        return await self.read(service, *args, **kwargs)
+
     def follow(self, topic: str, service: Callable[[Tx], object]) -> None:
         """Run ``service`` in the same commit as commands that wake ``topic``.
 

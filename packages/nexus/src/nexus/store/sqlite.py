@@ -8,7 +8,8 @@ from sqlalchemy.pool import QueuePool
 
 from nexus.store.database import Database, DataDirError
 
-_READERS = 4
+_READERS = 5
+"""Four threads that read, and the event loop."""
 _PATIENCE_S = 5
 
 

@@ -34,6 +34,10 @@ class UnitOfWork(Protocol):
         """Run ``service`` on a snapshot; it cannot change anything."""
         ...
 
+    async def glance(self, service: Service[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a ``service`` that reads little, and often: at once, where no network is between."""
+        ...
+
     def follow(self, topic: str, service: Callable[[Tx], object]) -> None:
         """Run ``service`` in the same commit as every command that wakes ``topic``."""
         ...
@@ -87,6 +91,14 @@ class SqliteUnitOfWork:
         return await loop.run_in_executor(
             self._readers, lambda: self._read(lambda tx: service(tx, *args, **kwargs))
         )
+
+    async def glance(self, service: Service[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run a ``service`` that reads little: in the event loop, as it takes less than a thread.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        return self._read(lambda tx: service(tx, *args, **kwargs))
 
     def _read(self, service: Callable[[Tx], R]) -> R:
         try:

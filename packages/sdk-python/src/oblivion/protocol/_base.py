@@ -48,10 +48,12 @@ class WireModel(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _nulls_mean_defaults(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            fields = cast("dict[str, Any]", data)
-            return {name: value for name, value in fields.items() if value is not None}
-        return data
+        if not isinstance(data, dict):
+            return data
+        fields = cast("dict[str, Any]", data)
+        if None not in fields.values():
+            return fields
+        return {name: value for name, value in fields.items() if value is not None}
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON object that travels: camelCase keys, absent optionals left out."""
