@@ -7,7 +7,15 @@ from dataclasses import replace
 
 from nexus.delivery.hub import Hub
 from nexus.delivery.patience import patiently
-from nexus.domain.offers import HEAD_START_MS, Agents, Favours, OfferBook, favour, next_round
+from nexus.domain.offers import (
+    HEAD_START_MS,
+    Agents,
+    Favours,
+    OfferBook,
+    Waiting,
+    favour,
+    next_round,
+)
 from nexus.services import dispatch, leases
 from nexus.services.platform import Platform
 from nexus.store import Tx
@@ -82,9 +90,7 @@ class Dispatcher:
         found = await self._platform.store.glance(
             dispatch.market, self._platform.node_id, passed=self._favours.passed
         )
-        # Only what can be sent counts as offered; a session that is not ready is offered it then.
-        here = frozenset(session.ref.agent_id for session in self._hub if session.is_ready)
-        waiting = [replace(task, agents=task.agents & here) for task in found.waiting]
+        waiting = self._audible(found)
         now = self._platform.clock()
         self._favours, audible = favour(self._favours, waiting, found.free, now)
         step = next_round(self._book, audible)
@@ -94,6 +100,16 @@ class Dispatcher:
         if step.gone:
             await self._tell_gone(step.gone)
         return HEAD_START_MS / 1000 if self._favours.are_running else POLL_S
+
+    def _audible(self, found: dispatch.Market) -> Sequence[Waiting]:
+        """Return what waits, for the agents that can be told now.
+
+        Only what can be sent counts as offered; a session that is not ready is offered it then.
+        """
+        away = frozenset(c.agent_id for c in found.free if self._hub.get(c.agent_id) is None)
+        if not away:
+            return found.waiting
+        return [replace(task, agents=task.agents - away) for task in found.waiting]
 
     async def _send_offers(self, offers: Mapping[str, Sequence[str]]) -> None:
         named = {task_id for task_ids in offers.values() for task_id in task_ids}

@@ -7,7 +7,7 @@ what. :func:`next_round` compares that with who has heard of what already.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from nexus.domain.routing import Candidate
@@ -73,7 +73,10 @@ def favour(
     }
     choosy = {agent: until for agent, until in favours.choosy.items() if until > now} | passed
     desk = _Desk(favours, frozenset(choosy), {c.agent_id: c for c in free}, now)
-    narrowed = [replace(task, agents=desk.audience(task)) for task in waiting]
+    narrowed = [
+        Waiting(task_id=task.task_id, priority=task.priority, agents=desk.audience(task))
+        for task in waiting
+    ]
     return Favours(started=desk.started, choosy=choosy), narrowed
 
 
@@ -104,8 +107,9 @@ class _Desk:
         return task.agents & (self._choosy | {favourite})
 
     def _favourite(self, task: Waiting) -> str:
-        able = (self._attentive[name] for name in task.agents if name in self._attentive)
-        best = min(able, key=lambda c: (c.load, c.idle_since, c.agent_id), default=None)
+        able = self._attentive.keys() & task.agents if self._attentive else ()
+        candidates = (self._attentive[name] for name in able)
+        best = min(candidates, key=lambda c: (c.load, c.idle_since, c.agent_id), default=None)
         return "" if best is None else best.agent_id
 
     def _take_room(self, agent_id: str) -> None:
