@@ -23,7 +23,7 @@ from nexus.store.schema import (
     sessions,
     tasks,
 )
-from nexus.store.statement import Statement
+from nexus.store.statement import Some, Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import (
     ApprovalStatus,
@@ -103,6 +103,19 @@ _NEXT_BRIEFLY = Statement(
 )
 _NEXT_LOCKED = Statement(
     _next.limit(sa.bindparam("most")).with_for_update(of=tasks, skip_locked=True)
+)
+_DESCRIBED = Some(views.select_tasks(), tasks.c.id)
+_CLAIMED = Some(
+    sa.select(
+        tasks.c.id,
+        tasks.c.project_id,
+        tasks.c.holder_agent_id,
+        tasks.c.claimed_at,
+        agents.c.name.label("agent_name"),
+    )
+    .join_from(tasks, agents, agents.c.id == tasks.c.holder_agent_id)
+    .where(is_held),
+    tasks.c.id,
 )
 
 
@@ -292,17 +305,12 @@ def market(tx: Tx, node_id: str, passed: int = 0) -> Market:
 
 def described(tx: Tx, task_ids: Sequence[str]) -> list[TaskAvailablePayload]:
     """Return what agents are told of these tasks when they are offered."""
-    found = tx.rows(views.select_tasks().where(tasks.c.id.in_(task_ids)))
-    return [views.offer(task) for task in found]
+    return [views.offer(task) for task in _DESCRIBED.rows(tx, task_ids)]
 
 
 def claimed(tx: Tx, task_ids: Sequence[str]) -> list[TaskClaimedPayload]:
     """Return who holds which of these tasks; those that nobody holds are left out."""
-    rows = tx.rows(
-        sa.select(tasks, agents.c.name.label("agent_name"))
-        .join_from(tasks, agents, agents.c.id == tasks.c.holder_agent_id)
-        .where(tasks.c.id.in_(task_ids), is_held)
-    )
+    rows = _CLAIMED.rows(tx, task_ids)
     return [
         TaskClaimedPayload(
             task_id=row["id"],

@@ -8,7 +8,7 @@ is made once for each kind of database and goes straight to the driver.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
@@ -17,6 +17,7 @@ Row = Mapping[str, Any]
 Process = Callable[[Any], Any]
 _FLOAT8 = 701
 """What PostgreSQL calls our numbers with a fraction; no other type of ours looks at it."""
+_A_FEW = 16
 Core = sa.Select[Any] | sa.Insert | sa.Update | sa.Delete
 
 
@@ -36,6 +37,35 @@ class Statement:
         if compiled is None:
             compiled = self._compiled[dialect.name] = _Compiled(self._core, dialect)
         return compiled
+
+
+class Some:
+    """A query for the rows whose ``column`` has one of a few values, however many those are.
+
+    A list would have to be written out anew for each length; this asks for ``_A_FEW`` at a time.
+    """
+
+    def __init__(self, query: sa.Select[Any], column: sa.ColumnElement[Any]) -> None:
+        names = [f"one_of_{number}" for number in range(_A_FEW)]
+        self._names = names
+        self._statement = Statement(query.where(column.in_([sa.bindparam(n) for n in names])))
+
+    def rows(self, tx: "Asks", wanted: Sequence[Any]) -> list[Row]:
+        """Return the rows of these values."""
+        found: list[Row] = []
+        for begin in range(0, len(wanted), _A_FEW):
+            few = wanted[begin : begin + _A_FEW]
+            padded = [*few, *[None] * (_A_FEW - len(few))]
+            found += tx.rows(self._statement, **dict(zip(self._names, padded, strict=True)))
+        return found
+
+
+class Asks(Protocol):
+    """Whoever runs statements: a transaction."""
+
+    def rows(self, query: Statement, **values: Any) -> Sequence[Row]:
+        """Return all rows of ``query``."""
+        ...
 
 
 class _Compiled:
