@@ -99,8 +99,11 @@ class _Compiled:
     def change_all(self, driver: Any, rows: Iterable[Mapping[str, Any]]) -> int:
         """Run it for each of these rows of values and return how many rows that touched."""
         bound = [self._bound(values) for values in rows]
-        touched: int = self._run(driver.executemany, bound).rowcount
-        return touched
+        if len(bound) == 1:
+            return int(self._run(driver.execute, bound[0]).rowcount)
+        cursor = driver.cursor()
+        self._run(cursor.executemany, bound)
+        return int(cursor.rowcount)
 
     def _execute(self, driver: Any, values: Mapping[str, Any]) -> Any:
         return self._run(driver.execute, self._bound(values))
