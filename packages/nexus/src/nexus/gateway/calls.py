@@ -1,7 +1,7 @@
 """Where each call of an agent is translated into a command and its answer."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -146,6 +146,12 @@ def _tool_request(tx: Tx, context: Context, wish: ToolRequest) -> Answer:
     if session["acks"]:
         return tools.request(tx, context.ref, wish).to_wire()
     return wrap(EventType.TOOL_RESULT, tools.run(tx, context.ref, wish), views.moment(tx.now))
+
+
+def acknowledge(tx: Tx, acks: Sequence[tuple[Context, EventAck]]) -> None:
+    """Carry out acknowledgements, of whichever agents."""
+    for context, wish in acks:
+        carry_out(tx, CALLS[EventType.EVENT_ACK], context, wish)
 
 
 def _event_ack(tx: Tx, context: Context, wish: EventAck) -> Answer:

@@ -6,13 +6,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from nexus import failpoints
-from nexus.delivery import LiveSession, patiently
+from nexus.delivery import LiveSession
 from nexus.domain.errors import Invalid, NexusError
 from nexus.domain.json_values import MAX_DEPTH, is_too_deep, may_hold_nul, refuse_nul
 from nexus.gateway.calls import CALLS, FIRST, OWED, Answer, Call, Context, carry_out, pong
+from nexus.gateway.receipts import Receipts
 from nexus.services.platform import Platform
 from oblivion.protocol import (
     PROTOCOL_VERSION,
+    Acknowledged,
     AgentReady,
     CallError,
     Envelope,
@@ -32,9 +34,10 @@ _SAID_BACK = 80
 class Connection:
     """Translates between one socket and one live session."""
 
-    def __init__(self, platform: Platform, session: LiveSession) -> None:
+    def __init__(self, platform: Platform, session: LiveSession, receipts: Receipts) -> None:
         self.session = session
         self._platform = platform
+        self._receipts = receipts
 
     async def call(self, type_: str, data: Any, text: bytes) -> Answer:
         """Carry out one call and return its acknowledgement; a refusal is an answer too."""
@@ -69,20 +72,19 @@ class Connection:
             self.session.still_there()  # it holds nothing that a write could renew
             return pong(self._platform.clock())
         context = Context(ref=self.session.ref, call_id=envelope.id, limits=self._platform.limits)
-
-        async def write() -> Answer:
-            return await self._platform.store.write(carry_out, call, context, payload)
-
         if isinstance(payload, EventAck):
-            failpoints.reach("ack.before")
-        # Nobody reads the refusal of an acknowledgement, so none is made.
-        answer = await (patiently(write) if isinstance(payload, EventAck) else write())
+            return await self._acknowledge(context, payload)
+        answer = await self._platform.store.write(carry_out, call, context, payload)
         if isinstance(payload, AgentReady):
             await self._begin(payload, answer)
-        elif isinstance(payload, EventAck):
-            failpoints.reach("ack.after")
-            self.session.acknowledged(payload.seqs)
         return answer
+
+    async def _acknowledge(self, context: Context, ack: EventAck) -> Answer:
+        failpoints.reach("ack.before")
+        await self._receipts.write(context, ack)
+        failpoints.reach("ack.after")
+        self.session.acknowledged(ack.seqs)
+        return Acknowledged().to_wire()
 
     async def _begin(self, ready: AgentReady, answer: Answer) -> None:
         gap: GapPayload | None = answer.pop(OWED)

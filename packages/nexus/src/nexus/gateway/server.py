@@ -11,6 +11,7 @@ from nexus.gateway.connection import Connection
 from nexus.gateway.door import ASGIApp, FrontDoor
 from nexus.gateway.handshake import refusal, shown
 from nexus.gateway.line import Exchange
+from nexus.gateway.receipts import Receipts
 from nexus.gateway.rounds import Rounds
 from nexus.gateway.seams import Refused
 from nexus.services import views
@@ -32,6 +33,7 @@ class Reception:
     def __init__(self, platform: Platform, delivery: Delivery) -> None:
         self._platform = platform
         self._delivery = delivery
+        self._receipts = Receipts(platform)
 
     async def admit(self, outlet: Outlet, query: str, auth: Any) -> "Visitor":
         """Open a session for an agent.
@@ -51,7 +53,7 @@ class Reception:
         except Exception as error:
             _log.exception("admission_failed")
             raise _refused(_failed()) from error
-        return Visitor(self._platform, session)
+        return Visitor(self._platform, session, self._receipts)
 
 
 class Visitor(Connection):

@@ -195,7 +195,7 @@ class GroupCommit:
     def _freely(self, service: Callable[[Tx], Any], committed: Committed) -> Any:
         """Run a command without a savepoint, which most never need."""
         written = self._driver.total_changes
-        tx = Tx(self._connection, self._clock(), entries=[])
+        tx = Tx(self._connection, self._clock(), [], self._driver)
         try:
             result = service(tx)
         except sa.exc.OperationalError:
@@ -208,7 +208,7 @@ class GroupCommit:
         return result
 
     def _in_savepoint(self, service: Callable[[Tx], Any], committed: Committed) -> Any:
-        tx = Tx(self._connection, self._clock(), entries=[])
+        tx = Tx(self._connection, self._clock(), [], self._driver)
         self._driver.execute("SAVEPOINT command")
         try:
             result = service(tx)

@@ -27,7 +27,11 @@ class Tx:
     """
 
     def __init__(
-        self, connection: sa.Connection, now: int, entries: list[Row] | None = None
+        self,
+        connection: sa.Connection,
+        now: int,
+        entries: list[Row] | None = None,
+        driver: Any = None,
     ) -> None:
         self.connection = connection
         self.now = now
@@ -35,7 +39,7 @@ class Tx:
         self.wakes: set[str] = set()
         self.told: list[Row] = []
         self._dialect = connection.dialect
-        self._driver = connection.connection.driver_connection
+        self._driver = driver or connection.connection.driver_connection
 
     def wake(self, *topics: str) -> None:
         """Ask for ``topics`` to be woken after the commit."""
