@@ -246,7 +246,6 @@ tasks = sa.Table(
     _at("created_at"),
     _at("updated_at"),
     _at("finished_at", nullable=True),
-    sa.Index("tasks_by_holder", "holder_agent_id", "id"),
     sa.Index("tasks_by_tenant", "tenant_id", "id"),
     sa.Index("tasks_by_tenant_and_status", "tenant_id", "status"),
     sa.UniqueConstraint("tenant_id", "source", "source_id"),
@@ -276,9 +275,19 @@ _partial(
     tasks.c.id,
     where=is_waiting,
 )
-_partial("tasks_held", tasks.c.holder_agent_id, where=is_held)
-_partial("tasks_by_lease", tasks.c.lease_expires_at, where=is_held)
-_partial("tasks_by_deadline", tasks.c.deadline_at, where=is_held & tasks.c.deadline_at.is_not(None))
+_partial(
+    "tasks_by_holder",
+    tasks.c.holder_agent_id,
+    tasks.c.id,
+    where=tasks.c.holder_agent_id.is_not(None),
+)
+_partial(
+    "tasks_held",
+    tasks.c.holder_agent_id,
+    tasks.c.lease_expires_at,
+    tasks.c.deadline_at,
+    where=is_held,
+)
 
 messages = sa.Table(
     "messages",
