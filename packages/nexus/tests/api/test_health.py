@@ -35,6 +35,9 @@ class FailingStore:
     async def read(self, *_: Any, **__: Any) -> Any:
         raise self._failure
 
+    async def glance(self, *_: Any, **__: Any) -> Any:
+        raise self._failure
+
     def follow(self, *_: Any) -> None:
         raise self._failure
 

@@ -39,7 +39,7 @@ class Directly:
     async def write(self, service: Service[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         return self._world.run(service, *args, **kwargs)
 
-    read = write
+    read = glance = write
 
     def follow(self, topic: str, service: Callable[[Tx], object]) -> None:
         raise NotImplementedError
