@@ -61,7 +61,7 @@ class CountedIds:
     def time_ns(self) -> int:
         return 0
 
-    def randbits(self, _bits: int) -> int:
+    def getrandbits(self, _bits: int) -> int:
         return next(self._numbers)
 
 
@@ -171,7 +171,7 @@ def member(made: Agent, tenant_id: str) -> Member:
 def predictable_ids(first: int) -> Iterator[None]:
     """Have new ids count up from ``first``."""
     counted = CountedIds(first)
-    with patch.object(ids, "time", counted), patch.object(ids, "secrets", counted):
+    with patch.object(ids, "time", counted), patch.object(ids, "chance", counted):
         yield
 
 
