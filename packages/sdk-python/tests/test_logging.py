@@ -64,7 +64,11 @@ def test_importing_configures_nothing() -> None:
     assert ran.stdout == "[] 30\n"
 
 
-async def test_connecting_adds_no_handler_to_any_logger(make_client: MakeClient) -> None:
+async def test_connecting_adds_no_handler_to_any_logger(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("engineio.client", "socketio.client"):  # others may have used these libraries
+        monkeypatch.setattr(logging.getLogger(name), "handlers", [])
     async with make_client():
         loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict)]
     named = [log for log in loggers if log.name.startswith(("oblivion", "engineio", "socketio"))]
