@@ -13,7 +13,8 @@ import pytest
 from eventually import eventually
 from fake_time import FakeTime
 from live_nexus import AGENT_SECRET, LiveNexus, live_nexus
-from nexus.api.guard import site_of
+from nexus.api.guard import Guard, site_of
+from nexus.domain.limits import GuessLimits
 from nexus.services.secrets import make_secret
 from oblivion import ConnectRefused, OblivionClient
 
@@ -228,6 +229,16 @@ async def test_requests_to_register_that_go_well_are_not_counted(nexus: LiveNexu
         for number in range(70):
             wish = {"registrationToken": token["token"], "name": "N", "clientId": f"new-{number}"}
             assert (await http.post("/auth/register", json=wish)).status_code == 201
+
+
+def test_a_secret_is_known_again_as_long_as_it_is_the_clients_own() -> None:
+    guard = Guard(GuessLimits())
+    guard.remember("a", "secret", "hash of it")
+    assert guard.knows("a", "secret", "hash of it")
+    assert not guard.knows("a", "secret", "hash of another one")
+    assert not guard.knows("a", "other", "hash of it")
+    assert not guard.knows("b", "secret", "hash of it")
+    assert not guard.knows("a", "secret", None)
 
 
 @pytest.mark.parametrize(
