@@ -29,7 +29,7 @@ async def proven(request: Request, credentials: Credentials) -> Row:
     host = request.client.host if request.client is not None else None
     attempt = Attempt(client_id=credentials.client_id, address=site_of(host))
     check = _Check(platform, state.hashers, state.guard, attempt)
-    client = await platform.store.read(identity.client, credentials.client_id)
+    client = await platform.store.glance(identity.client, credentials.client_id)
     for secret in credentials.secrets:
         if await check.is_right(secret, client or _NOBODY) and client is not None:
             return client
