@@ -143,6 +143,14 @@ def test_a_weak_secret_is_refused_and_not_repeated(here: CommandLine, weak: str)
     assert weak not in refused.err
 
 
+def test_the_numbers_are_shown(here: CommandLine) -> None:
+    assert here("groups", "create", "counted").code == 0
+    numbers = here("stats", "--json").json
+    shown = dict(line.split() for line in here("stats").out.splitlines() if len(line.split()) == 2)
+    assert int(shown["groups"]) == numbers["groups"] > 0
+    assert int(shown["online"]) == numbers["agents"]["online"] == 0
+
+
 # --- the audit log
 
 

@@ -23,6 +23,7 @@ from nexus.cli import (
     migrate,
     projects,
     serve,
+    stats,
     tail,
     tasks,
     tenants,
@@ -42,7 +43,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (serve.serve, demo.demo, migrate.migrate, doctor.doctor, tail.tail):
+for command in (
+    *(serve.serve, demo.demo, migrate.migrate),
+    *(doctor.doctor, stats.stats, tail.tail),
+):
     app.command()(command)
 joining.add_to(agents.app)
 app.command("stop-all", epilog="Example: nexus stop-all --reason 'Something is wrong'")(
