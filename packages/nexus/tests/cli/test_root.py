@@ -51,7 +51,7 @@ def test_every_command_is_listed_by_its_parent(alone: CommandLine) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("task",), "Did you mean 'tasks'?"),
+        (("task",), "Did you mean 'tasks'"),
         (("tasks", "shwo"), "Did you mean 'show'?"),
         (("tasks", "show"), "Missing argument 'TASK'"),
         (("tasks", "list", "--colour"), "No such option: --colour"),
