@@ -37,8 +37,8 @@ async def token(nexus: LiveNexus, name: str) -> str:
 
 async def cut_within_time(agent: SocketAgent, act: Callable[[], Awaitable[Any]]) -> Any:
     """Return what ``act`` returns, once the agent was told its task is taken and was cut off."""
-    began = time.monotonic()
     answer = await act()
+    began = time.monotonic()
     cancelled = await agent.until("task_cancelled")
     await agent.until("disconnect")
     assert time.monotonic() - began < CUT_WITHIN_S

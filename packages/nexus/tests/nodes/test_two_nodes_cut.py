@@ -39,8 +39,8 @@ async def token(node: LiveNexus, name: str) -> str:
 
 
 async def cut_within_time(agent: SocketAgent, act: Awaitable[Any]) -> None:
-    began = time.monotonic()
     await act
+    began = time.monotonic()
     await agent.until("disconnect")
     assert time.monotonic() - began < CUT_WITHIN_S
 
