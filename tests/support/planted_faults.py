@@ -5,7 +5,7 @@ The checker must see each of these; whoever changes the mechanism changes its fa
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,9 @@ from nexus.api import door
 from nexus.delivery.session import LiveSession
 from nexus.services import attempts, calls, events, idempotency, views
 from nexus.store.group_commit import GroupCommit
-from nexus.store.ids import new_id
-from nexus.store.schema import agent_events, agents, tasks
+from nexus.store.schema import agents, tasks
 from nexus.store.tx import Row, Tx
 from nexus.store.unit_of_work import SqliteUnitOfWork
-from oblivion.protocol import EventType, WireModel
 
 SLOW_COMMIT_S = 0.1
 
@@ -77,30 +75,16 @@ async def _quietly(write: Any) -> None:
 def number_events_by_a_sequence(folder: Path) -> None:
     """Take an event's number from a counter that no rollback turns back, as databases have."""
 
-    def tell(
-        tx: Tx, agent_id: str, type_: EventType, payload: WireModel, *, task_id: str | None = None
-    ) -> int:
-        seq = _next_number(folder / agent_id)
-        tx.update(agents, {"event_seq": seq}, id=agent_id)
-        event = {
-            "agent_id": agent_id,
-            "seq": seq,
-            "id": new_id(),
-            "type": type_,
-            "task_id": task_id,
-            "payload": payload.to_wire(),
-            "created_at": tx.now,
-        }
-        tx.insert(agent_events, event)
-        tx.tell(event)
-        tx.wake(events.topic(agent_id))
-        return seq
+    def take(tx: Tx, agent_id: str, number: int) -> Iterator[int]:
+        last = _count_up(folder / agent_id, number)
+        tx.update(agents, {"event_seq": last}, id=agent_id)
+        return iter(range(last - number + 1, last + 1))
 
-    events.tell = tell
+    vars(events)["_take"] = take
 
 
-def _next_number(counter: Path) -> int:
-    number = int(counter.read_text()) + 1 if counter.exists() else 1
+def _count_up(counter: Path, by: int) -> int:
+    number = int(counter.read_text()) + by if counter.exists() else by
     fresh = counter.with_suffix(".new")
     fresh.write_text(str(number))
     fresh.replace(counter)

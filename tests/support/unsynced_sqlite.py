@@ -90,8 +90,10 @@ class _Cursor:
         return True
 
     def executemany(self, sql: str, many: Sequence[Any]) -> Self:
+        before = self._connection.apsw.total_changes()
         for values in many:
             self.execute(sql, values)
+        self.rowcount = self._connection.apsw.total_changes() - before
         return self
 
     def fetchone(self) -> Any:

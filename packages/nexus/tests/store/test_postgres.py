@@ -292,6 +292,21 @@ async def test_sessions_that_the_server_ended_are_replaced_unseen(
         assert len(await store.read(keys)) == 40
 
 
+async def test_a_connection_that_breaks_under_an_expression_is_replaced(
+    own_postgres: PostgresServer,
+) -> None:
+    """SQLAlchemy then takes it for invalid, and would give out no other before a rollback."""
+    suicide = sa.select(sa.func.pg_terminate_backend(sa.func.pg_backend_pid()))
+    async with opened(own_postgres.migrated_database()) as store:
+        await store.write(put, "before")
+        for act in (store.read, store.write):
+            with pytest.raises(Unavailable):
+                await act(lambda tx: tx.rows(suicide))
+        for _ in range(20):
+            assert "before" in await store.read(keys)
+        await asyncio.gather(*(store.write(put, f"b{number}") for number in range(20)))
+
+
 async def test_an_answer_means_on_disk_whatever_the_server_s_default(
     postgres: PostgresServer, postgres_url: str
 ) -> None:

@@ -79,6 +79,9 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"""
         """Undo what was begun; a broken connection is dropped."""
         if self._connection is None:
             return
+        if self._connection.invalidated:  # it broke under an expression of SQLAlchemy's
+            self.drop()
+            return
         try:
             self.driver.rollback()
             self._connection.rollback()
@@ -88,7 +91,8 @@ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"""
     @property
     def is_broken(self) -> bool:
         """Whether the connection is gone, and with it whatever was not committed."""
-        return self._connection is None or self.driver.closed
+        known_gone = self._connection is None or self._connection.invalidated
+        return known_gone or self.driver.closed
 
     def drop(self) -> None:
         """Let go of the connection; the next transaction opens another one."""
