@@ -29,7 +29,7 @@ async def test_an_approved_agent_joins_its_group_and_gets_a_token(
     assert [group["slug"] for group in approved["groups"]] == ["team"]
     assert registered["id"] in {member["agentId"] for member in members}
     assert after.status_code == 200
-    assert said.json() == {"approvalStatus": "APPROVED"}
+    assert said.json() == {"approvalStatus": "APPROVED", "isBanned": False}
 
 
 async def test_a_rejected_agent_is_told_the_reason_and_may_be_approved_after_all(
@@ -44,11 +44,12 @@ async def test_a_rejected_agent_is_told_the_reason_and_may_be_approved_after_all
     said = await status(anyone, registered["clientId"], registered["clientSecret"])
     assert (refused.status_code, refused.json()["code"]) == (401, "agent_rejected")
     assert reason in refused.json()["error_description"]
-    assert said.json() == {"approvalStatus": "REJECTED", "rejectionReason": reason}
+    rejected = {"approvalStatus": "REJECTED", "rejectionReason": reason, "isBanned": False}
+    assert said.json() == rejected
     await nexus.admin.post(f"{AGENTS}/{registered['id']}/approve")
     assert (await token_answer(anyone, registered)).status_code == 200
     said = await status(anyone, registered["clientId"], registered["clientSecret"])
-    assert said.json() == {"approvalStatus": "APPROVED"}
+    assert said.json() == {"approvalStatus": "APPROVED", "isBanned": False}
 
 
 async def test_a_decision_that_was_made_already_is_a_conflict(

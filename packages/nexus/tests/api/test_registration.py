@@ -49,7 +49,22 @@ async def test_a_chosen_secret_is_not_repeated_and_works_for_the_status(
     assert answer.json() == {
         "approvalStatus": "PENDING",
         "pendingGroup": registered["pendingGroup"],
+        "isBanned": False,
     }
+
+
+async def test_a_banned_agent_is_told_so_until_it_is_let_in_again(
+    nexus: LiveNexus, anyone: httpx2.AsyncClient
+) -> None:
+    agent = await join(nexus, anyone)
+    path = f"{AGENTS}/{agent['id']}"
+    await nexus.admin.post(f"{path}/approve")
+    said = []
+    for act in ("ban", "unban"):
+        await nexus.admin.post(f"{path}/{act}")
+        said.append((await status(anyone, agent["clientId"], agent["clientSecret"])).json())
+
+    assert said == [{"approvalStatus": "APPROVED", "isBanned": banned} for banned in (True, False)]
 
 
 async def test_the_status_is_for_nobody_else(nexus: LiveNexus, anyone: httpx2.AsyncClient) -> None:

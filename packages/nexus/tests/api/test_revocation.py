@@ -9,6 +9,7 @@ import pytest
 from doors import at_the_socket, over_http
 from fake_time import FakeTime
 from live_nexus import ADMIN_SECRET, AGENT_SECRET, Admin, LiveNexus, live_nexus
+from nexus.audit_anchor import read_anchors
 from nexus.services import retention
 from nexus.services.revocations import MOST_A_CLIENT
 from nexus.store import Tx
@@ -110,6 +111,39 @@ async def test_another_agents_token_is_not_its_to_revoke_but_an_admins(nexus: Li
     assert await over_http(nexus, token) == "unauthorized"
 
 
+@pytest.mark.parametrize(
+    ("client_id", "secret", "role"),
+    [("frank", AGENT_SECRET, "agent"), ("admin", ADMIN_SECRET, "admin")],
+)
+async def test_who_made_whose_token_void_is_kept_once(
+    nexus: LiveNexus, client_id: str, secret: str, role: str
+) -> None:
+    whose = await nexus.admin.agent("frank" if role == "agent" else "frida")
+    token = await token_for(nexus.url, whose["clientId"], AGENT_SECRET)
+    for _ in range(2):
+        assert (await revoke(nexus, token, client_id, secret)).status_code == 200
+
+    wanted = {"action": "revoke_token", "target": whose["id"]}
+    (entry,) = (await nexus.admin.get("/observer/audit", **wanted))["items"]
+
+    assert (entry["actor"], entry["role"], entry["address"]) == (client_id, role, "127.0.0.1")
+    assert entry["details"]["clientId"] == whose["clientId"]
+    assert token not in str(entry)
+
+
+async def test_what_makes_no_token_void_is_not_kept(nexus: LiveNexus, stranger: Admin) -> None:
+    token = await agent_with_token(nexus, "still-good")
+    wanted = {"action": "revoke_token", "limit": 1}
+    before = await nexus.admin.get("/observer/audit", **wanted)
+
+    assert (await revoke(nexus, "rubbish", "admin", ADMIN_SECRET)).status_code == 200
+    assert (await revoke(nexus, token, "stranger", ADMIN_SECRET)).status_code == 400
+    assert (await revoke(nexus, token, "still-good", "wrong")).status_code == 401
+
+    assert await nexus.admin.get("/observer/audit", **wanted) == before
+    assert (await stranger.get("/observer/audit", **wanted))["items"] == []
+
+
 async def test_an_admin_of_another_tenant_revokes_nothing(
     nexus: LiveNexus, stranger: Admin
 ) -> None:
@@ -126,6 +160,9 @@ async def test_a_revocation_outlives_a_restart(tmp_path: Path) -> None:
         await nexus.admin.team()
         token = await agent_with_token(nexus, "stays-void")
         await revoke(nexus, token, "stays-void")
+        (newest,) = (await nexus.admin.get("/observer/audit", limit=1))["items"]
+        (anchor,) = read_anchors(tmp_path / "data").values()
+        assert (newest["action"], newest["seq"]) == ("revoke_token", anchor.seq)
     async with live_nexus(tmp_path / "data") as nexus:
         assert await over_http(nexus, token) == "unauthorized"
 

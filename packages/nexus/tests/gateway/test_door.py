@@ -97,6 +97,7 @@ async def test_a_handshake_over_http_is_refused_in_engine_ios_words(
         ):
             assert answer.status_code == 400
             assert answer.headers["content-type"] == "application/json"
+            assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.json()["code"] == code
             assert says in answer.json()["message"]
 
@@ -109,6 +110,13 @@ async def test_an_upgrade_with_the_wrong_query_is_refused_alike(
 ) -> None:
     status, body = await peer.shake_hands(f"/socket.io/?{query}")
     assert (status, b'"code":%d' % code in body) == (400, True)
+
+
+async def test_a_refused_upgrade_is_not_guessed_at(peer: RawPeer) -> None:
+    lines = ["Host: localhost", "Upgrade: websocket", "Connection: Upgrade"]
+    peer.writer.write("\r\n".join(["GET /socket.io/?EIO=3 HTTP/1.1", *lines, "", ""]).encode())
+    status, head = await peer.answer()
+    assert (status, b"\r\nX-Content-Type-Options: nosniff\r\n" in head) == (400, True)
 
 
 async def test_pages_of_other_origins_are_refused(url: str) -> None:

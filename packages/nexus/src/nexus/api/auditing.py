@@ -75,6 +75,19 @@ def registered(
     return audit.append(tx, audit_key(platform.pepper), token["tenant_id"], act)
 
 
+def revoked(tx: Tx, platform: Platform, request: Request, client: Row, token: Principal) -> End:
+    """Add to the chain of a token's tenant that a client which proved who it is made it void."""
+    act = Act(
+        actor=client["client_id"],
+        role=client["role"],
+        action="revoke_token",
+        target=token.agent_id or token.client_id,
+        address=address_of(request),
+        details={"clientId": token.client_id, "jti": token.token_id},
+    )
+    return audit.append(tx, audit_key(platform.pepper), token.tenant_id, act)
+
+
 async def deed_of(request: Request) -> Deed | None:
     """Return what a request is about to do; None where it is kept elsewhere, or only looks."""
     operation = request.scope["route"].name

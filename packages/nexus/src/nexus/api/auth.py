@@ -9,9 +9,11 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from nexus.api.answers import Json
+from nexus.api.auditing import revoked
 from nexus.api.credentials import FORM, GRANT, OAuthError, invalid_client, read_asked
 from nexus.api.problems import BASIC
 from nexus.api.proving import proven
+from nexus.domain.audit_chain import End
 from nexus.domain.errors import (
     Forbidden,
     NexusError,
@@ -22,7 +24,7 @@ from nexus.domain.errors import (
 from nexus.domain.principal import Principal, Role, narrowed
 from nexus.services import identity, revocations
 from nexus.services.platform import Platform
-from nexus.store.tx import Row
+from nexus.store.tx import Row, Tx
 
 router = APIRouter(tags=["auth"])
 
@@ -155,7 +157,7 @@ async def revoke_token(request: Request) -> Response:
         platform: Platform = request.app.state.platform
         token = _good(platform, asked.required("token"))
         if token is not None:
-            await platform.store.write(revocations.revoke, client, token)
+            await _revoke(platform, request, client, token)
     except OAuthError as refusal:
         return _refused(refusal)
     except Forbidden as refusal:
@@ -163,6 +165,17 @@ async def revoke_token(request: Request) -> Response:
     except NexusError as error:
         return _failed(error)
     return Response(status_code=200, headers=_NO_STORE)
+
+
+async def _revoke(platform: Platform, request: Request, client: Row, token: Principal) -> None:
+    def revoke(tx: Tx) -> End | None:
+        if not revocations.revoke(tx, client, token):
+            return None
+        return revoked(tx, platform, request, client, token)
+
+    end = await platform.store.write(revoke)
+    if end is not None:
+        await platform.anchor.hold(end)
 
 
 def _good(platform: Platform, token: str) -> Principal | None:

@@ -117,6 +117,10 @@ class _Usher(asyncio.Protocol):
 
 async def _refuse(send: Send, rejection: Rejection) -> None:
     body = rejection.body()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-content-type-options", b"nosniff"),
+    ]
     await send({"type": "http.response.start", "status": 400, "headers": headers})
     await send({"type": "http.response.body", "body": body})

@@ -17,7 +17,7 @@ _ACCEPTED = (
 )
 _REJECTED = (
     b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: application/json\r\n"
-    b"Content-Length: %d\r\n\r\n%b"
+    b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\n\r\n%b"
 )
 
 

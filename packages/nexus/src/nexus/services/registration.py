@@ -82,4 +82,5 @@ def status(tx: Tx, client: Row) -> RegistrationStatus:
         approval_status=shown.approval_status,
         pending_group=shown.pending_group,
         rejection_reason=shown.rejection_reason,
+        is_banned=shown.is_banned,
     )

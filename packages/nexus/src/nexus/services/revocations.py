@@ -13,10 +13,11 @@ MOST_A_CLIENT = 100
 """Revoked tokens of a client that are remembered one by one; past that, all it has are void."""
 
 
-def revoke(tx: Tx, client: Row, token: Principal) -> None:
+def revoke(tx: Tx, client: Row, token: Principal) -> bool:
     """Make a token void (RFC 7009), and end the session that was opened with it.
 
-    A client may revoke its own tokens, and an admin those of its tenant.
+    A client may revoke its own tokens, and an admin those of its tenant. False where it was
+    void already.
 
     Raises:
         Forbidden: the token is somebody else's.
@@ -24,7 +25,7 @@ def revoke(tx: Tx, client: Row, token: Principal) -> None:
     if not _may_revoke(client, token):
         raise Forbidden("the token was not issued to this client")
     if _is_revoked(tx, token):
-        return
+        return False
     count = sa.select(sa.func.count()).where(revoked_tokens.c.client_id == token.client_id)
     if tx.scalar(count) >= MOST_A_CLIENT:
         void_all(tx, token.client_id)
@@ -40,6 +41,7 @@ def revoke(tx: Tx, client: Row, token: Principal) -> None:
         client_id=token.client_id,
         by=client["client_id"],
     )
+    return True
 
 
 def _may_revoke(client: Row, token: Principal) -> bool:

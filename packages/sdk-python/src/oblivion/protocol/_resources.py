@@ -113,6 +113,8 @@ class RegistrationStatus(WireModel):
     pending_group: GroupRef | None = None
     """The group that it joins with the approval; None when that is decided."""
     rejection_reason: str | None = None
+    is_banned: bool = False
+    """Whether it is shut out, whatever was decided before."""
 
 
 class FieldProblem(WireModel):
