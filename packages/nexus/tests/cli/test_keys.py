@@ -1,11 +1,15 @@
 """The commands for signing keys and lost admin secrets, on the data themselves."""
 
+import contextlib
+import json
+import sqlite3
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from command_line import CommandLine, ServerProcess
+from nexus.audit_anchor import read_anchors
 from nexus.keys import load_signing_keys
 
 
@@ -91,6 +95,40 @@ def test_a_lost_admin_secret_is_replaced_while_nexus_runs(tmp_path: Path) -> Non
         assert nexus("audit", "verify").code == 0
     finally:
         server.close()
+
+
+def test_every_tenants_log_keeps_that_the_keys_were_rotated(
+    local: CommandLine, tmp_path: Path
+) -> None:
+    for slug in ("acme", "blue"):
+        assert local("tenants", "create", slug).code == 0
+    told = {"void": False, "afterSeconds": 600}
+    assert local("keys", "rotate", "--after", "600").code == 0
+    (newest, _) = load_signing_keys(tmp_path / "data").keys
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "nexus.db")) as kept:
+        rows = kept.execute(
+            "SELECT tenants.slug, actor, role, target, details FROM audit"
+            " JOIN tenants ON tenants.id = tenant_id WHERE action = 'rotate_signing_keys'"
+        ).fetchall()
+    assert {row[0] for row in rows} == {"default", "acme", "blue"}
+    assert {row[1:4] for row in rows} == {("nexus keys rotate", "installation", newest.id)}
+    assert [json.loads(row[4]) for row in rows] == [told] * 3
+    whole = local("audit", "verify", "--json")
+    assert (whole.code, {item["entries"] for item in whole.json["items"]}) == (0, {1, 2})
+    assert len(read_anchors(tmp_path / "data")) == 3
+
+
+def test_a_rotation_that_cannot_be_kept_does_not_happen(local: CommandLine, tmp_path: Path) -> None:
+    assert local("tenants", "create", "acme").code == 0
+    before = local("keys", "list", "--json").json
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "nexus.db")) as kept:
+        kept.execute("UPDATE alembic_version SET version_num = '9999'")
+        kept.commit()
+    done = local("keys", "rotate", "--void")
+    assert (done.code, done.out) == (2, "")
+    assert "newer Nexus" in done.err
+    assert local("keys", "list", "--json").json == before
 
 
 def test_only_an_admin_there_is_gets_a_new_secret(local: CommandLine) -> None:

@@ -63,6 +63,22 @@ def test_the_server_keeps_everything_in_the_database(
         server.close()
 
 
+def test_keys_of_another_installation_change_nothing_in_a_database(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    nexus = on(postgres.fresh_database(), tmp_path)
+    assert nexus("tenants", "create", "acme").code == 0
+    assert nexus("keys", "rotate").code == 0
+    (entry,) = nexus("audit", "verify", "--json").json["items"][:1]
+    other = ("--data-dir", str(tmp_path / "other"))
+    (tmp_path / "other").mkdir()
+    for command in (("keys", "rotate"), ("admin", "reset-secret", "admin-acme")):
+        refused = nexus(*command, *other)
+        assert (refused.code, refused.out) == (2, "")
+        assert "are not those of this database" in refused.err
+    assert nexus("audit", "verify", "--json").json["items"][0] == entry
+
+
 def test_the_doctor_says_what_is_wrong_with_the_database(tmp_path: Path) -> None:
     found = on(NOWHERE, tmp_path)("doctor", "--json")
     (database,) = [item for item in found.json["items"] if item["check"] == "database"]

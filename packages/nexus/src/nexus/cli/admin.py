@@ -1,21 +1,19 @@
 """Where the commands live for admins who have lost their secret, on the machine of the data."""
 
-import contextlib
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nexus.cli import cells
+from nexus.cli.at_hand import at_hand
 from nexus.cli.errors import BadUsage, Failed
 from nexus.cli.local import ConfigOption, DataDirOption, load, one_line_errors
 from nexus.cli.output import Columns, Output, note
 from nexus.cli.session import JsonOption
 
 if TYPE_CHECKING:
-    from nexus.domain.audit_chain import End
     from nexus.keys import AdminCredentials
     from nexus.settings import Settings
-    from nexus.store import Tx
 
 app = typer.Typer(help="Mend an admin's access, on the machine of the data.", no_args_is_help=True)
 
@@ -59,43 +57,25 @@ def reset_secret(
 
 
 def _reset(settings: "Settings", client_id: str) -> "AdminCredentials | None":
-    """Store a new secret, and keep it where the first admin's is kept."""
-    from nexus.audit_anchor import advance
-    from nexus.keys import AdminCredentials, load_keys, write_admin_credentials
-    from nexus.services.secrets import make_secret
-    from nexus.store import Tx, open_database
-    from nexus.store.clock import wall_clock
+    """Store a new secret, and keep it where the first admin's is kept; None without such admin."""
+    from nexus.keys import AdminCredentials, write_admin_credentials
+    from nexus.services.installation import reset_admin
+    from nexus.services.secrets import hash_secret, make_secret
 
     if not settings.data_dir.is_dir():
         raise BadUsage(f"there is no data folder {settings.data_dir}; name it with --data-dir")
     made = AdminCredentials(client_id=client_id, client_secret=make_secret())
-    pepper = load_keys(settings.data_dir, settings.signing_secrets).pepper
-    with contextlib.closing(open_database(settings.database)) as database:
-        database.migrate()
-        with database.writer.begin() as connection:
-            end = _put(Tx(connection, wall_clock()), made, pepper)
-    if end is None:
-        return None
-    advance(settings.data_dir, {end.tenant_id: end})
+    with at_hand(settings) as hand:
+        hashed = hash_secret(made.client_secret, hand.keys.pepper)
+        tenant_id = reset_admin(hand.tx, client_id, hashed)
+        if tenant_id is None:
+            return None
+        hand.tell(
+            tenant_id,
+            actor="nexus admin reset-secret",
+            action="reset_admin_secret",
+            target=client_id,
+        )
     if client_id == settings.admin_client_id:
         write_admin_credentials(settings.data_dir, made)
     return made
-
-
-def _put(tx: "Tx", made: "AdminCredentials", pepper: bytes) -> "End | None":
-    """Store the secret and say so in the audit log; None where there is no such admin."""
-    from nexus.domain.audit_chain import audit_key
-    from nexus.services import audit
-    from nexus.services.installation import reset_admin
-    from nexus.services.secrets import hash_secret
-
-    tenant_id = reset_admin(tx, made.client_id, hash_secret(made.client_secret, pepper))
-    if tenant_id is None:
-        return None
-    act = audit.Act(
-        actor="nexus admin reset-secret",
-        role=audit.INSTALLATION,
-        action="reset_admin_secret",
-        target=made.client_id,
-    )
-    return audit.append(tx, audit_key(pepper), tenant_id, act)

@@ -1,13 +1,12 @@
 """Where the commands live that make organisations within an installation, without a server."""
 
-import contextlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nexus.cli import cells
-from nexus.cli.errors import BadUsage, Failed
+from nexus.cli.at_hand import at_hand
+from nexus.cli.errors import BadUsage
 from nexus.cli.local import ConfigOption, DataDirOption, load, one_line_errors
 from nexus.cli.output import Columns, Output, note
 from nexus.cli.session import JsonOption
@@ -15,9 +14,7 @@ from nexus.cli.session import JsonOption
 if TYPE_CHECKING:
     from nexus.services.tenants import CreateTenant
     from nexus.settings import Settings
-    from nexus.store import Tx
 
-R = TypeVar("R")
 app = typer.Typer(help="Make organisations that share this installation.", no_args_is_help=True)
 
 COLUMNS: Columns = {
@@ -74,34 +71,22 @@ def create(
 
 
 def _create(settings: "Settings", wish: "CreateTenant") -> dict[str, Any]:
-    from nexus.audit_anchor import advance
-    from nexus.domain.audit_chain import End, audit_key
-    from nexus.keys import load_keys
-    from nexus.services import audit, installation, tenants
+    from nexus.services import installation, tenants
     from nexus.services.secrets import hash_secret, make_secret
-    from nexus.store import DataDirError
     from nexus.store.database import prepare_data_dir
 
     prepare_data_dir(settings.data_dir)
-    keys = load_keys(settings.data_dir, settings.signing_secrets)
-    pepper, secret = keys.pepper, make_secret()
-
-    def make(tx: "Tx") -> tuple[str, End]:
-        shared = settings.database_url is not None
-        if shared and not installation.has_same_keys(tx, keys.fingerprint, keys.signing):
-            raise DataDirError(f"the keys in {settings.data_dir} are not those of this database")
-        tenant_id = tenants.create(tx, wish, hash_secret(secret, pepper))
-        act = audit.Act(
+    secret = make_secret()
+    with at_hand(settings) as hand:
+        installation.bootstrap(hand.tx)  # the first one is the default, whoever comes first
+        tenant_id = tenants.create(hand.tx, wish, hash_secret(secret, hand.keys.pepper))
+        hand.tell(
+            tenant_id,
             actor="nexus tenants create",
-            role=audit.INSTALLATION,
             action="create_tenant",
             target=tenant_id,
             details=wish.model_dump(by_alias=True),
         )
-        return tenant_id, audit.append(tx, audit_key(pepper), tenant_id, act)
-
-    tenant_id, end = _in_one_transaction(settings, make)
-    advance(settings.data_dir, {end.tenant_id: end})
     names = {"id": tenant_id, "slug": wish.slug, "name": wish.name}
     return {**names, "clientId": wish.admin_client_id, "clientSecret": secret}
 
@@ -111,12 +96,13 @@ def list_(
     data_dir: DataDirOption = None, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
     """List the tenants of this installation, oldest first."""
-    from nexus.services import tenants, views
+    from nexus.services import installation, tenants, views
     from oblivion.protocol import format_timestamp
 
     settings = load(config=config, data_dir=data_dir)
-    with one_line_errors():
-        found = _in_one_transaction(settings, tenants.list_all)
+    with one_line_errors(), at_hand(settings) as hand:
+        installation.bootstrap(hand.tx)
+        found = tenants.list_all(hand.tx)
     items = [
         {
             **{name: row[name] for name in ("id", "slug", "name", "agents")},
@@ -125,21 +111,3 @@ def list_(
         for row in found
     ]
     Output(json=json).listing(items, COLUMNS)
-
-
-def _in_one_transaction(settings: "Settings", act: Callable[["Tx"], R]) -> R:
-    """Run ``act`` on the installation's database, which may be at work meanwhile."""
-    from nexus.domain.errors import NexusError
-    from nexus.services import installation
-    from nexus.store import Tx, open_database
-    from nexus.store.clock import wall_clock
-
-    with contextlib.closing(open_database(settings.database)) as database:
-        database.migrate()
-        try:
-            with database.writer.begin() as connection:
-                tx = Tx(connection, wall_clock())
-                installation.bootstrap(tx)  # the first one is the default, whoever comes first
-                return act(tx)
-        except NexusError as error:
-            raise Failed(error.message) from error
