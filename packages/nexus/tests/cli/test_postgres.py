@@ -56,6 +56,7 @@ def test_the_server_keeps_everything_in_the_database(
         found = nexus("doctor", "--json").json["items"]
         assert {item["check"]: item["status"] for item in found}["database"] == "ok"
         assert server.stop().code == 0
+        assert nexus("keys", "rotate", "--void").code == 0
         server.start()
         assert "kept" in nexus("groups", "list").out
         assert not (tmp_path / "data" / "nexus.db").exists()

@@ -84,7 +84,7 @@ def rotate(
 def _keep(settings: "Settings", ring: "Keyring", details: Mapping[str, Any]) -> None:
     """Write the keys and tell every tenant; before the first start there is none to tell."""
     from nexus.keys import write_signing_keys
-    from nexus.services import tenants
+    from nexus.services import installation, tenants
 
     if settings.database_url is None and not settings.database_path.exists():
         write_signing_keys(settings.data_dir, ring)
@@ -98,6 +98,7 @@ def _keep(settings: "Settings", ring: "Keyring", details: Mapping[str, Any]) -> 
                 target=ring.keys[0].id,
                 details=details,
             )
+        installation.note_signing_key(hand.tx, ring.keys[0].id)
         write_signing_keys(settings.data_dir, ring)
 
 
