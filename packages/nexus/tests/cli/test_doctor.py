@@ -31,7 +31,7 @@ def test_a_healthy_server_passes_every_check(nexus: CommandLine) -> None:
     assert set(statuses(well).values()) == {"ok"}
     assert list(statuses(well)) == [
         *("python", "settings", "secrets", "data folder", "keys", "schema"),
-        *("server", "port", "clock", "credentials"),
+        *("audit log", "server", "port", "clock", "credentials"),
     ]
 
 
@@ -87,6 +87,32 @@ def test_data_of_a_newer_nexus_are_found(tmp_path: Path) -> None:
     )
     assert statuses(found)["schema"] == "fail"
     assert "newer Nexus" in finding(found, "schema")["found"]
+
+
+@pytest.mark.parametrize(
+    ("meddling", "said"),
+    [
+        ("UPDATE audit SET actor = 'somebody else'", "entry 1 is not what was written there"),
+        ("DELETE FROM audit", "entry 1 is missing"),
+    ],
+)
+def test_an_audit_log_that_somebody_changed_is_found(
+    tmp_path: Path, meddling: str, said: str
+) -> None:
+    local = CommandLine(cwd=tmp_path)
+    doctor = ("doctor", "--url", free_url(), "--json", "--data-dir", "data")
+    assert local("tenants", "create", "acme", "--data-dir", "data").code == 0
+    assert statuses(local(*doctor))["audit log"] == "ok"
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "nexus.db")) as kept:
+        kept.execute(meddling)
+        kept.commit()
+
+    meddled = finding(local(*doctor), "audit log")
+
+    assert (meddled["status"], meddled["found"]) == ("fail", f"acme: {said}")
+    assert "nexus audit verify" in meddled["fix"]
+    (tmp_path / "data" / "audit-anchor.json").write_text("?")
+    assert "audit-anchor.json is damaged" in finding(local(*doctor), "audit log")["found"]
 
 
 def test_an_empty_database_is_to_be_migrated(tmp_path: Path) -> None:

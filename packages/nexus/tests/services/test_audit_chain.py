@@ -41,9 +41,11 @@ def put(world: ServiceWorld, number: int, tenant_id: str | None = None) -> End:
     return world.run(audit.append, KEY, tenant_id or world.admin.tenant_id, act)
 
 
-def findings(world: ServiceWorld, *anchors: End, key: bytes = KEY) -> list[tuple[int, str]]:
+def findings(
+    world: ServiceWorld, *anchors: End, key: bytes = KEY, newest: int | None = None
+) -> list[tuple[int, str]]:
     def look(tx: Tx) -> list[tuple[int, str]]:
-        verdicts = list(audit.verify(tx, key, anchors))
+        verdicts = list(audit.verify(tx, key, anchors, newest))
         return [(found.seq, found.problem) for each in verdicts for found in each.findings]
 
     return world.run(look)
@@ -95,6 +97,20 @@ def test_a_deletion_is_found(world: ServiceWorld, ends: list[End], seqs: list[in
 
     assert found[0] == seqs[0]
     assert "missing" in found[1]
+
+
+@pytest.mark.parametrize("newest", [1, 4, 5, LENGTH, LENGTH + 1])
+def test_a_look_at_the_newest_entries_sees_what_was_done_to_them(
+    world: ServiceWorld, ends: list[End], newest: int
+) -> None:
+    assert findings(world, *ends, newest=newest) == []
+    change(world, table.update().where(table.c.seq == 4).values(actor="x"))
+
+    found = findings(world, *ends, newest=newest)
+
+    assert [seq for seq, _ in found] == ([4] if newest > LENGTH - 4 else [])
+    change(world, table.delete().where(table.c.seq == LENGTH))
+    assert (LENGTH, "is missing") in findings(world, ends[-1], newest=newest)
 
 
 def test_a_deletion_that_closes_the_gap_is_found(world: ServiceWorld, ends: list[End]) -> None:

@@ -76,11 +76,11 @@ def verify(
     """
     settings = load(config=config, data_dir=data_dir)
     with one_line_errors():
-        verdicts = _verify(settings, expect or [])
+        found = verdicts(settings, expect or [])
         if accept:
-            _accept(settings, verdicts)
-    problems = [problem for verdict in verdicts for problem in _problems(verdict)]
-    Output(json=json).listing([_row(verdict) for verdict in verdicts], VERDICTS, ok=not problems)
+            _accept(settings, found)
+    problems = [problem for verdict in found for problem in problems_of(verdict)]
+    Output(json=json).listing([_row(verdict) for verdict in found], VERDICTS, ok=not problems)
     if problems and not accept:
         for problem in problems:
             note(f"nexus: {problem}")
@@ -94,15 +94,25 @@ def _row(verdict: "Verdict") -> dict[str, Any]:
         "entries": end.seq,
         "whole": not verdict.findings,
         "end": f"{verdict.slug}:{end.seq}:{end.seal}" if end.seq else None,
-        "findings": _problems(verdict),
+        "findings": problems_of(verdict),
     }
 
 
-def _problems(verdict: "Verdict") -> list[str]:
+def problems_of(verdict: "Verdict") -> list[str]:
+    """Say what is wrong with a chain, a line each."""
     return [f"{verdict.slug}: entry {found.seq} {found.problem}" for found in verdict.findings]
 
 
-def _verify(settings: "Settings", expected: Sequence[str]) -> list["Verdict"]:
+def verdicts(
+    settings: "Settings", expected: Sequence[str] = (), newest: int | None = None
+) -> list["Verdict"]:
+    """Look at every chain, or at its ``newest`` entries alone.
+
+    Raises:
+        Failed: the schema is an older one.
+        StoreError: database, pepper or anchor cannot be used.
+        BadUsage: what is expected has not the form of an END.
+    """
     from nexus.audit_anchor import read_anchors
     from nexus.domain.audit_chain import audit_key
     from nexus.services import audit
@@ -120,7 +130,7 @@ def _verify(settings: "Settings", expected: Sequence[str]) -> list["Verdict"]:
         with database.reader.begin() as connection:
             tx = Tx(connection, wall_clock())
             anchors = [*read_anchors(settings.data_dir).values(), *_ends(tx, expected)]
-            return list(audit.verify(tx, key, anchors))
+            return list(audit.verify(tx, key, anchors, newest))
 
 
 def _pepper(settings: "Settings") -> bytes:

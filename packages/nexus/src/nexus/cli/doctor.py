@@ -81,3 +81,4 @@ def _examine_installation(wish: Wish, config: Path | None) -> Iterator["Finding"
         yield checks.data_folder(settings.data_dir)
         yield from safety_checks.private_files(settings)
         yield from checks.schema(settings)
+        yield from safety_checks.audit_log(settings)

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus.cli.checks import Finding
+from nexus.cli.errors import Failed
 
 if TYPE_CHECKING:
     from nexus.settings import Settings
 
 PRIVATE_FILES = ("signing.key", "pepper.key", "admin-credentials.json", "audit-anchor.json")
 _ANYBODY = 0o077
+_NEWEST = 10_000
 
 
 def settings(config: Path | None, data_dir: Path | None) -> tuple["Settings | None", Finding]:
@@ -75,3 +77,35 @@ def _whole(folder: Path) -> Finding:
     except DataDirError as error:
         return Finding(check="keys", status="fail", found=str(error), fix="restore a backup")
     return Finding(check="keys", status="ok", found="whole, and for their owner only")
+
+
+def audit_log(settings: "Settings") -> Iterator[Finding]:
+    """Check that nobody meddled with the newest entries; in a database on this machine alone."""
+    from nexus.cli.audit import problems_of, verdicts
+    from nexus.store import StoreError
+
+    needed = (settings.database_path, settings.data_dir / "pepper.key")
+    if settings.database_url is not None or not all(path.is_file() for path in needed):
+        return
+    try:
+        found = verdicts(settings, newest=_NEWEST)
+    except StoreError as error:
+        yield Finding(
+            check="audit log", status="fail", found=str(error), fix="restore a backup of the file"
+        )
+    except Failed:
+        return  # of an older schema; the check of that says what to do
+    else:
+        yield _untouched([problem for verdict in found for problem in problems_of(verdict)])
+
+
+def _untouched(problems: list[str]) -> Finding:
+    if not problems:
+        found = f"whole, as far as its {_NEWEST:,} newest entries go"
+        return Finding(check="audit log", status="ok", found=found)
+    return Finding(
+        check="audit log",
+        status="fail",
+        found=f"{problems[0]}, and {len(problems) - 1} more" if problems[1:] else problems[0],
+        fix="see `nexus audit verify`; after a restored backup, --accept",
+    )

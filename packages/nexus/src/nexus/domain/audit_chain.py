@@ -50,13 +50,15 @@ def seal(key: bytes, previous: str, entry: Mapping[str, Any]) -> str:
 
 
 class Walk:
-    """A look at one tenant's chain from its beginning; feed it every entry, in order."""
+    """A look at one tenant's chain; feed it every entry after ``end``, in order, or all."""
 
-    def __init__(self, key: bytes, tenant_id: str, anchors: Iterable[End] = ()) -> None:
+    def __init__(
+        self, key: bytes, tenant_id: str, anchors: Iterable[End] = (), end: End | None = None
+    ) -> None:
         self._key = key
         self._tenant_id = tenant_id
         self._anchors = {anchor.seq: anchor.seal for anchor in anchors}
-        self.end = End(tenant_id=tenant_id, seq=0, seal=FIRST)
+        self.end = end or End(tenant_id=tenant_id, seq=0, seal=FIRST)
 
     def step(self, entry: Mapping[str, Any]) -> Iterator[Finding]:
         """Take in the next entry, and yield what is wrong about it."""

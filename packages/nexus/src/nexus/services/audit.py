@@ -123,23 +123,36 @@ class Verdict:
     findings: list[Finding]
 
 
-def verify(tx: Tx, key: bytes, anchors: Iterable[End]) -> Iterator[Verdict]:
-    """Look at every chain from its beginning to its end, and at those that anchors alone know."""
+def verify(
+    tx: Tx, key: bytes, anchors: Iterable[End], newest: int | None = None
+) -> Iterator[Verdict]:
+    """Look at every chain to its end, and at those that anchors alone know.
+
+    From its beginning, or at its ``newest`` entries alone.
+    """
     known: dict[str, list[End]] = {}
     for anchor in anchors:
         known.setdefault(anchor.tenant_id, []).append(anchor)
     slugs = {row["id"]: row["slug"] for row in tx.rows(sa.select(tenants.c.id, tenants.c.slug))}
     kept = {row["tenant_id"] for row in tx.rows(sa.select(audit.c.tenant_id).distinct())}
     for tenant_id in sorted({*slugs, *kept, *known}):
-        walk = Walk(key, tenant_id, known.get(tenant_id, ()))
-        findings = [found for entry in _all(tx, tenant_id) for found in walk.step(entry)]
+        begin = None if newest is None else _before(tx, tenant_id, newest)
+        walk = Walk(key, tenant_id, known.get(tenant_id, ()), begin)
+        entries = _all(tx, tenant_id, -(2**63) if begin is None else begin.seq)
+        findings = [found for entry in entries for found in walk.step(entry)]
         findings += walk.finish()
         slug = slugs.get(tenant_id, tenant_id)
         yield Verdict(tenant_id=tenant_id, slug=slug, end=walk.end, findings=findings)
 
 
-def _all(tx: Tx, tenant_id: str) -> Iterator[Row]:
-    after = -(2**63)
+def _before(tx: Tx, tenant_id: str, newest: int) -> End | None:
+    """Return the entry before the newest ones; None where there is none."""
+    mine = sa.select(audit.c.seq, audit.c.seal).where(audit.c.tenant_id == tenant_id)
+    found = tx.one(mine.order_by(audit.c.seq.desc()).offset(newest).limit(1))
+    return None if found is None else End(tenant_id=tenant_id, **found)
+
+
+def _all(tx: Tx, tenant_id: str, after: int) -> Iterator[Row]:
     mine = audit.select().where(audit.c.tenant_id == tenant_id).order_by(audit.c.seq)
     while chunk := tx.rows(mine.where(audit.c.seq > after).limit(_CHUNK)):
         yield from chunk
