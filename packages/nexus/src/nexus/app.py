@@ -68,6 +68,7 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
         is_shared=database.is_shared,
     )
     try:
+        database.claim()
         new_admin = await _bootstrap(platform, settings, keys)
         async with _delivering(platform, _key_watch(platform, settings)) as delivery:
             yield Nexus(

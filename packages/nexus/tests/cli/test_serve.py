@@ -55,6 +55,20 @@ def test_a_chosen_admin_secret_is_not_shown(own_server: ServerProcess) -> None:
     assert nexus("groups", "list").code == 0
 
 
+def test_a_second_server_on_the_same_data_is_refused(
+    own_server: ServerProcess, tmp_path: Path
+) -> None:
+    own_server.start()
+    data = str(own_server.data_dir)
+
+    second = CommandLine(cwd=tmp_path).process("serve", "--port", "0", "--data-dir", data)
+
+    assert (second.code, second.out) == (2, "")
+    assert "is in use by a Nexus that runs" in second.err
+    assert second.err.count("\n") == 1
+    assert httpx2.get(f"{own_server.url}/readyz").is_success
+
+
 def test_a_taken_port_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

@@ -111,6 +111,14 @@ class Database(ABC):
     def keep_others_out(self, connection: sa.Connection) -> None:
         """Wait until nobody else changes the schema, and let nobody until the commit."""
 
+    @abstractmethod
+    def claim(self) -> None:
+        """Begin to serve from it, until it is closed; one that is shared serves any number.
+
+        Raises:
+            StoreError: another Nexus serves from it, which it cannot share.
+        """
+
     def close(self) -> None:
         """Close every connection."""
         self.writer.dispose()

@@ -77,6 +77,9 @@ class PostgresDatabase(Database):
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
 
+    def claim(self) -> None:
+        """Do nothing: any number of nodes may serve from it."""
+
     def unusable(self, why: str) -> DatabaseUnusable:
         """Return the error that names the setting and the database."""
         return DatabaseUnusable(f"{_SETTING}: {self.name} {why}")

@@ -1,7 +1,8 @@
 """Where the embedded database is opened: SQLite in a data folder, and its pragmas."""
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import sqlalchemy as sa
 from sqlalchemy.pool import QueuePool
@@ -23,6 +24,7 @@ class SqliteDatabase(Database):
         self.name = str(path)
         self.writer = self._engine(read_only=False)
         self.reader = self._engine(read_only=True)
+        self._claim: TextIO | None = None
 
     def _engine(self, *, read_only: bool) -> sa.Engine:
         engine = sa.create_engine(
@@ -45,6 +47,28 @@ class SqliteDatabase(Database):
 
     def keep_others_out(self, connection: sa.Connection) -> None:
         """Do nothing more: whoever writes has the file for itself."""
+
+    def claim(self) -> None:
+        """Hold a lock beside the file, which ends with this process at the latest.
+
+        Raises:
+            DataDirError: another Nexus holds it (on Windows that is not noticed).
+        """
+        self._claim = self.path.with_suffix(".lock").open("a")
+        if sys.platform != "win32":
+            import fcntl  # noqa: PLC0415 - not there on Windows
+
+            try:
+                fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                why = "is in use by a Nexus that runs; stop it, or choose another --data-dir"
+                raise self.unusable(why) from error
+
+    def close(self) -> None:
+        """Close every connection, and let others serve."""
+        super().close()
+        if self._claim is not None:
+            self._claim.close()
 
     def unusable(self, why: str) -> DataDirError:
         """Return the error that names the file."""
