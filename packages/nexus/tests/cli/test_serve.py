@@ -27,6 +27,8 @@ def test_a_first_start_shows_the_admins_secret_once(own_server: ServerProcess) -
     first = "".join(own_server.running.out)
     kept = own_server.data_dir / "admin-credentials.json"
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    databases = list(own_server.data_dir.glob("nexus.db*"))
+    assert {stat.S_IMODE(path.stat().st_mode) for path in databases} == {0o600}
     nexus = CommandLine(environment=own_server.environment)
     assert nexus("groups", "list").code == 0
     assert own_server.stop().code == 0

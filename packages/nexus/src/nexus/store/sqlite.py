@@ -1,5 +1,6 @@
 """Where the embedded database is opened: SQLite in a data folder, and its pragmas."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -41,6 +42,12 @@ class SqliteDatabase(Database):
         sa.event.listen(engine, "connect", _set_pragmas(read_only=read_only))
         sa.event.listen(engine, "begin", _begin_deferred if read_only else _begin_immediate)
         return engine
+
+    def migrate(self) -> str:
+        """Bring the schema to this version's; a file that is made is for its owner only."""
+        with contextlib.suppress(OSError):  # what is wrong with the folder, SQLite says
+            self.path.touch(mode=0o600)
+        return super().migrate()
 
     def check(self, connection: sa.Connection) -> None:
         """Accept it: SQLite comes with Python."""
