@@ -34,7 +34,7 @@ async def test_the_handshake_tells_what_clients_need(url: str) -> None:
     assert handshake.pop("sid")
     assert handshake == {
         "upgrades": [],
-        "pingInterval": 25_000,
+        "pingInterval": 45_000,
         "pingTimeout": 20_000,
         "maxPayload": 262_144,
     }

@@ -10,6 +10,8 @@ from nexus.services.platform import Platform
 
 TICK_S = 1.0
 _PRUNE_EVERY = 60
+_LOOKS_A_BEAT = 10
+"""How often all sessions are looked through while an agent has time for a sign of life."""
 
 
 class Caretaker:
@@ -18,6 +20,7 @@ class Caretaker:
     def __init__(self, platform: Platform, hub: Hub) -> None:
         self._platform = platform
         self._hub = hub
+        self._looked = 0
 
     async def run(self) -> None:
         """Take care until cancelled."""
@@ -32,6 +35,14 @@ class Caretaker:
         store, limits = self._platform.store, self._platform.limits
         await store.write(watch.note, limits.lease_ms)
         await store.write(attempts.expire)
+        looked_ago = self._platform.clock() - self._looked
+        if not 0 <= looked_ago < limits.heartbeat_interval_ms / _LOOKS_A_BEAT:  # or it was set back
+            self._looked += looked_ago
+            await self._look_after_sessions()
+
+    async def _look_after_sessions(self) -> None:
+        """Note signs of life, give up sessions that give none, and ask the others for one."""
+        store, limits = self._platform.store, self._platform.limits
         await store.write(sessions.seen, [one.ref for one in self._hub if one.take_note()])
         await store.write(sessions.close_silent, limits.offline_after_ms)
         await self._ping_silent(limits.heartbeat_interval_ms)

@@ -31,12 +31,12 @@ from oblivion.protocol import (
     EventAck,
     EventType,
     HeartbeatCall,
-    HeartbeatPayload,
     PostMessage,
     StatusUpdate,
     TaskUpdate,
     ToolRequest,
     WireModel,
+    format_timestamp,
     wrap,
 )
 
@@ -89,7 +89,8 @@ def _heartbeat(tx: Tx, context: Context, wish: HeartbeatCall) -> Answer:
 def pong(now: int) -> Answer:
     """Return the answer to a heartbeat; ``now`` in epoch milliseconds."""
     moment = views.moment(now)
-    return wrap(EventType.HEARTBEAT, HeartbeatPayload(pong=True, server_time=moment), moment)
+    payload = {"pong": True, "serverTime": format_timestamp(moment)}
+    return wrap(EventType.HEARTBEAT, payload, moment)
 
 
 def _status_update(tx: Tx, context: Context, wish: StatusUpdate) -> Answer:

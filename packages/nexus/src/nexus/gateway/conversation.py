@@ -18,8 +18,9 @@ class Patience:
 
     connect_s: float = 10.0
     """For a client to ask into the namespace."""
-    ping_s: float = 25.0
-    """Between two pings; whoever has not answered the last one by then is gone."""
+    ping_s: float = 45.0
+    """Between two pings; whoever has not answered the last one by then is gone. Agents give signs
+    of life of their own; this is for proxies, which close what is silent for a minute."""
     pong_s: float = 20.0
     """What clients are told about it; they also wait so long for an overdue ping."""
     linger_s: float = 2.0

@@ -155,8 +155,10 @@ def touch(tx: Tx, ref: SessionRef) -> Row:
 
 def seen(tx: Tx, refs: Sequence[SessionRef]) -> None:
     """Note signs of life that asked for nothing else; what has ended stays so."""
-    for ref in refs:
-        tx.change(_SEEN, of_agent=ref.agent_id, session=ref.session_id, now=tx.now)
+    tx.change_all(
+        _SEEN,
+        [{"of_agent": ref.agent_id, "session": ref.session_id, "now": tx.now} for ref in refs],
+    )
 
 
 def set_status(tx: Tx, ref: SessionRef, status: AgentStatus, message: str | None) -> None:
