@@ -338,3 +338,22 @@ def test_no_start_is_lost_that_a_thread_notes_while_another_takes_what_was_noted
         list(noting)
     taken |= starts.take()
     assert taken.keys() == set(titles)
+
+
+def test_turns_of_a_contestant_count_as_one_trial() -> None:
+    first = Found(
+        paced=(Paced(waits=[1.0], enqueued=1),),
+        saturated=Saturated(rates=(10.0,), cpu_ms={"worker": 1.0}, enqueued=9, kept=9),
+    )
+    second = Found(
+        paced=(Paced(waits=[2.0], enqueued=2),),
+        saturated=Saturated(rates=(30.0,), cpu_ms={"worker": 3.0}, enqueued=5, kept=4),
+    )
+    both = Found().and_then(first).and_then(second)
+    assert both.saturated == Saturated(
+        rates=(10.0, 30.0), cpu_ms={"worker": 2.0}, enqueued=14, kept=13
+    )
+    assert (both.paced_remark, both.saturated_remark) == ("lost 1 of 3 jobs", "lost 1 of 14 jobs")
+    broken = both.and_then(Found(failure="TimeoutError: too slow"))
+    assert broken.paced == both.paced
+    assert broken.saturated_remark == "no figure: TimeoutError: too slow"

@@ -55,6 +55,19 @@ class Saturated:
     enqueued: int = 0
     kept: int = 0
 
+    def and_then(self, later: "Saturated") -> "Saturated":
+        """Return this and what came later as one."""
+        runs = len(self.rates), len(later.rates)
+        return Saturated(
+            rates=self.rates + later.rates,
+            cpu_ms={
+                name: (self.cpu_ms.get(name, 0.0) * runs[0] + spent * runs[1]) / sum(runs)
+                for name, spent in later.cpu_ms.items()
+            },
+            enqueued=self.enqueued + later.enqueued,
+            kept=self.kept + later.kept,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
@@ -67,6 +80,13 @@ class Found:
     paced: tuple[Paced, ...] = ()
     saturated: Saturated = field(default_factory=Saturated)
     failure: str = ""
+
+    def and_then(self, later: "Found") -> "Found":
+        """Return this and what came later as one; who fails once has no figure of what failed."""
+        paced = self.paced + later.paced
+        if later.failure:
+            return replace(later, paced=paced)
+        return Found(paced=paced, saturated=self.saturated.and_then(later.saturated))
 
     @property
     def paced_remark(self) -> str:
