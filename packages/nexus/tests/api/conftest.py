@@ -7,6 +7,7 @@ import httpx2
 import pytest
 import pytest_asyncio
 
+from fake_time import FakeTime
 from live_nexus import ADMIN_SECRET, AGENT_SECRET, Admin, LiveNexus, live_nexus
 from nexus.domain.principal import Role
 from nexus.services.secrets import hash_secret
@@ -14,6 +15,12 @@ from nexus.store import Tx
 from nexus.store.schema import clients, tenants
 
 NewAgent = Callable[[], Awaitable[Admin]]
+
+
+@pytest.fixture
+def time() -> FakeTime:
+    """The clock of a Nexus that a test has for itself; it moves when the test wants it to."""
+    return FakeTime()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

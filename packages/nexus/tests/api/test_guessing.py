@@ -23,11 +23,6 @@ AT_ONCE = 20
 
 
 @pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
-
-
-@pytest.fixture
 async def nexus(tmp_path: Path, time: FakeTime) -> AsyncIterator[LiveNexus]:
     async with live_nexus(tmp_path / "data", clock=time) as nexus:
         await nexus.admin.team()

@@ -22,11 +22,6 @@ LIFETIME_MS = LIFETIME_S * 1000
 
 
 @pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
-
-
-@pytest.fixture
 async def nexus(tmp_path: Path, time: FakeTime) -> AsyncIterator[LiveNexus]:
     async with live_nexus(tmp_path / "data", clock=time) as nexus:
         await nexus.admin.team()

@@ -17,11 +17,6 @@ CHOSEN = "correct horse battery"
 
 
 @pytest.fixture
-def time() -> FakeTime:
-    return FakeTime()
-
-
-@pytest.fixture
 async def nexus(tmp_path: Path, time: FakeTime) -> AsyncIterator[LiveNexus]:
     async with live_nexus(tmp_path / "data", clock=time) as nexus:
         await nexus.admin.team()

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from nexus import failpoints
 from nexus.domain.errors import NexusError, Unavailable
 from nexus.store.schema import activity
-from nexus.store.statement import Row, insert_into
+from nexus.store.statement import Row
 from nexus.store.tx import Committed, Followers, Tx
 
 R = TypeVar("R")
@@ -150,9 +150,7 @@ class GroupCommit:
         return outcomes, committed
 
     def _write_entries(self, entries: list[Row]) -> None:
-        if entries:
-            statement = insert_into(activity, tuple(entries[0]))
-            statement.on(self._connection.dialect).change_all(self._driver, entries)
+        Tx(self._connection, self._clock(), driver=self._driver).insert_all(activity, entries)
 
     def _refuse(self, group: list[_Job], error: BaseException) -> list[_Outcome]:
         self._connection.rollback()
