@@ -8,6 +8,7 @@ from nexus.cli import cells
 from nexus.cli.addresses import segment
 from nexus.cli.errors import Failed
 from nexus.cli.output import Columns, note
+from nexus.cli.profile import CapabilityOption, DescriptionOption, EmailOption, NameOption
 from nexus.cli.session import LimitOption, Session, calls_api, text_or_stdin
 
 app = typer.Typer(help="Make, show and wake agents.", no_args_is_help=True)
@@ -51,14 +52,10 @@ def create(  # noqa: PLR0913, PLR0917 - each is an option
     client_id: Annotated[
         str, typer.Argument(metavar="CLIENT_ID", help="What it connects with, e.g. code-reviewer.")
     ],
-    name: Annotated[
-        str | None, typer.Option(help="What people call it; else the client id.")
-    ] = None,
-    description: Annotated[str, typer.Option(help="What it is good for.")] = "",
-    email: Annotated[str | None, typer.Option(help="Whom to ask about it.")] = None,
-    capability: Annotated[
-        list[str] | None, typer.Option(help="What it can do; may be repeated.")
-    ] = None,
+    name: NameOption = None,
+    description: DescriptionOption = "",
+    email: EmailOption = None,
+    capability: CapabilityOption = None,
     group: Annotated[
         list[str] | None, typer.Option(help="A group to join, by slug or id; may be repeated.")
     ] = None,

@@ -11,6 +11,7 @@ from nexus.cli.addresses import segment
 from nexus.cli.agents import AgentArgument
 from nexus.cli.errors import BadUsage, Failed
 from nexus.cli.output import Columns, note
+from nexus.cli.profile import CapabilityOption, DescriptionOption, EmailOption, NameOption
 from nexus.cli.session import (
     LimitOption,
     Session,
@@ -64,14 +65,10 @@ def register(  # noqa: PLR0913, PLR0917 - each is an option
             help="The registration token, - reads it from standard input.",
         ),
     ],
-    name: Annotated[
-        str | None, typer.Option(help="What people call it; else the client id.")
-    ] = None,
-    description: Annotated[str, typer.Option(help="What it is good for.")] = "",
-    email: Annotated[str | None, typer.Option(help="Whom to ask about it.")] = None,
-    capability: Annotated[
-        list[str] | None, typer.Option(help="What it can do; may be repeated.")
-    ] = None,
+    name: NameOption = None,
+    description: DescriptionOption = "",
+    email: EmailOption = None,
+    capability: CapabilityOption = None,
     secret: Annotated[
         str | None,
         typer.Option(help="Its secret, - reads it from standard input; else one is made."),
