@@ -30,6 +30,11 @@ def _count(name: str, default: int) -> sa.Column[int]:
     return sa.Column(name, sa.Integer, nullable=False, server_default=str(default))
 
 
+def _counter(name: str) -> sa.Column[int]:
+    whole = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    return sa.Column(name, whole, primary_key=True, autoincrement=True)
+
+
 def _flag(name: str) -> sa.Column[bool]:
     return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
 
@@ -246,12 +251,17 @@ tasks = sa.Table(
     _at("created_at"),
     _at("updated_at"),
     _at("finished_at", nullable=True),
+    sa.Column("slack_channel_id", sa.String(32), nullable=True),
+    sa.Column("slack_thread_ts", sa.String(32), nullable=True),
+    sa.Column("slack_card_ts", sa.String(32), nullable=True),
     sa.Index("tasks_by_tenant", "tenant_id", "id"),
     sa.Index("tasks_by_tenant_and_status", "tenant_id", "status"),
     sa.UniqueConstraint("tenant_id", "source", "source_id"),
 )
 """``attempt`` is the fence, raised by every grant; ``attempts_used`` counts against
-``max_attempts`` and is spared by a task that was handed back."""
+``max_attempts`` and is spared by a task that was handed back. ``slack_thread_ts`` is the root of the
+thread in Slack, ``slack_card_ts`` our message there that shows how the task stands: the root itself,
+or a reply where a person's message is the root."""
 
 
 def _one_of(*statuses: TaskStatus) -> sa.ColumnElement[bool]:
@@ -300,10 +310,15 @@ messages = sa.Table(
     _text("author"),
     _flag("is_human"),
     _text("text"),
+    sa.Column("choices", JsonText, nullable=True),
     _at("created_at"),
+    _at("edited_at", nullable=True),
+    _at("deleted_at", nullable=True),
     sa.UniqueConstraint("task_id", "ts"),
 )
-"""Threads; ``ts`` in epoch microseconds is a message's place and, with its thread, its name."""
+"""Threads; ``ts`` in epoch microseconds is a message's place and, with its thread, its name.
+
+``choices`` are the answers that a question offers. A deleted message keeps its place, without text."""
 
 agent_events = sa.Table(
     "agent_events",
@@ -330,12 +345,7 @@ agent_events = sa.Table(
 activity = sa.Table(
     "activity",
     metadata,
-    sa.Column(
-        "id",
-        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    _counter("id"),
     _ref("tenant_id", "tenants.id"),
     _at("at"),
     sa.Column("type", sa.String(32), nullable=False),
@@ -388,3 +398,107 @@ audit = sa.Table(
     sa.Column("seal", sa.String(64), nullable=False),
 )
 """Who did what, for each tenant in a chain; ``details`` are JSON as text, for they are sealed."""
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    _counter("id"),
+    _ref("tenant_id", "tenants.id"),
+    sa.Column("box", sa.String(32), nullable=False),
+    sa.Column("key", sa.String(255), nullable=False),
+    sa.Column("lane", sa.String(128), nullable=False),
+    _flag("urgent"),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("payload", JsonText, nullable=False),
+    sa.Column("task_id", sa.String(64), nullable=True),
+    sa.Column("status", sa.String(16), nullable=False),
+    _count("tries", 0),
+    _flag("unsure"),
+    _text("error", nullable=True),
+    _at("due_at"),
+    _at("claimed_until", nullable=True),
+    _at("created_at"),
+    _at("ended_at", nullable=True),
+    sa.UniqueConstraint("box", "key"),
+    sa.Index(
+        "deliveries_pending",
+        "box",
+        "lane",
+        "id",
+        sqlite_where=sa.text("status = 'pending'"),
+        postgresql_where=sa.text("status = 'pending'"),
+    ),
+    sa.Index("deliveries_by_tenant", "tenant_id", "status", "id"),
+    sa.Index("deliveries_by_age", "ended_at"),
+    sqlite_autoincrement=True,
+)
+"""What came in from other services, and what is to go out to them, in order within each lane.
+
+``key`` names it within its box, so that it is taken in once. ``claimed_until`` is set while it is
+being seen to; ``unsure`` says that it may have had its effect already."""
+
+delivery_lanes = sa.Table(
+    "delivery_lanes",
+    metadata,
+    sa.Column("box", sa.String(32), primary_key=True),
+    sa.Column("lane", sa.String(128), primary_key=True),
+    _at("open_at"),
+)
+"""The lanes that wait for their pace: nothing of them is seen to before ``open_at``."""
+
+slack_channels = sa.Table(
+    "slack_channels",
+    metadata,
+    _id("owner_id"),
+    _ref("tenant_id", "tenants.id"),
+    sa.Column("owner_kind", sa.String(16), nullable=False),
+    sa.Column("channel_id", sa.String(32), nullable=False, unique=True),
+    _text("name"),
+    _flag("adopted"),
+    _at("archived_at", nullable=True),
+    _at("created_at"),
+)
+"""The channel of each group and project, whose ids are the owners'; an adopted one was there."""
+
+slack_threads = sa.Table(
+    "slack_threads",
+    metadata,
+    sa.Column("channel_id", sa.String(32), primary_key=True),
+    sa.Column("thread_ts", sa.String(32), primary_key=True),
+    _ref("task_id", "tasks.id"),
+    _at("created_at"),
+    sa.Index("slack_threads_by_task", "task_id"),
+)
+"""Which task a thread in Slack is about; of several, ``tasks.slack_thread_ts`` is the one in use."""
+
+slack_messages = sa.Table(
+    "slack_messages",
+    metadata,
+    sa.Column("channel_id", sa.String(32), primary_key=True),
+    sa.Column("ts", sa.String(32), primary_key=True),
+    _ref("message_id", "messages.id"),
+    sa.Index("slack_messages_by_message", "message_id"),
+)
+"""Which message of a thread stands where in Slack; a long one in several places."""
+
+slack_users = sa.Table(
+    "slack_users",
+    metadata,
+    _id(),
+    _text("name"),
+    _text("email", nullable=True),
+    _flag("is_human"),
+    _flag("may_act"),
+    _at("seen_at"),
+)
+"""What Slack said of its users lately; ``may_act`` holds for full members of the workspace."""
+
+slack_pauses = sa.Table(
+    "slack_pauses",
+    metadata,
+    sa.Column("agent_id", sa.String(64), sa.ForeignKey("agents.id"), primary_key=True),
+    _text("reason"),
+    _count("missed", 0),
+    _at("paused_at"),
+)
+"""The agents whose messages are not mirrored for now, because they went round in circles."""

@@ -1,0 +1,1 @@
+"""Other services: what comes in from them, and what is shown there."""
