@@ -259,9 +259,9 @@ tasks = sa.Table(
     sa.UniqueConstraint("tenant_id", "source", "source_id"),
 )
 """``attempt`` is the fence, raised by every grant; ``attempts_used`` counts against
-``max_attempts`` and is spared by a task that was handed back. ``slack_thread_ts`` is the root of the
-thread in Slack, ``slack_card_ts`` our message there that shows how the task stands: the root itself,
-or a reply where a person's message is the root."""
+``max_attempts`` and is spared by a task that was handed back. ``slack_thread_ts`` is the root of
+the thread in Slack, ``slack_card_ts`` our message there that shows how the task stands: the root
+itself, or a reply where a person's message is the root."""
 
 
 def _one_of(*statuses: TaskStatus) -> sa.ColumnElement[bool]:
@@ -318,7 +318,7 @@ messages = sa.Table(
 )
 """Threads; ``ts`` in epoch microseconds is a message's place and, with its thread, its name.
 
-``choices`` are the answers that a question offers. A deleted message keeps its place, without text."""
+``choices`` are the answers that a question offers. A deleted message keeps its place, empty."""
 
 agent_events = sa.Table(
     "agent_events",
@@ -469,7 +469,7 @@ slack_threads = sa.Table(
     _at("created_at"),
     sa.Index("slack_threads_by_task", "task_id"),
 )
-"""Which task a thread in Slack is about; of several, ``tasks.slack_thread_ts`` is the one in use."""
+"""Which task a thread in Slack is about; of several, ``tasks`` name the one in use."""
 
 slack_messages = sa.Table(
     "slack_messages",
@@ -477,9 +477,10 @@ slack_messages = sa.Table(
     sa.Column("channel_id", sa.String(32), primary_key=True),
     sa.Column("ts", sa.String(32), primary_key=True),
     _ref("message_id", "messages.id"),
+    _flag("ours"),
     sa.Index("slack_messages_by_message", "message_id"),
 )
-"""Which message of a thread stands where in Slack; a long one in several places."""
+"""Which message of a thread stands where in Slack; a long one of ours in several places."""
 
 slack_users = sa.Table(
     "slack_users",

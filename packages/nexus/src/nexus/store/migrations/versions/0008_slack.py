@@ -97,6 +97,7 @@ def _places() -> None:
         sa.Column("channel_id", sa.String(32), primary_key=True),
         sa.Column("ts", sa.String(32), primary_key=True),
         _ref("message_id", "messages.id"),
+        _flag("ours"),
     )
     op.create_index("slack_messages_by_message", "slack_messages", ["message_id"])
 
