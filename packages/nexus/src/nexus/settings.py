@@ -51,6 +51,23 @@ class Settings(BaseSettings):
     """The origins of pages elsewhere that may call the API and connect agents."""
     hsts_seconds: int = Field(default=0, ge=0, le=2 * 365 * 86400)
     """For how long browsers shall come over TLS alone; 0 says nothing about it."""
+    public_url: str | None = None
+    """Where people's browsers reach this Nexus, for links in what it sends."""
+    slack_bot_token: Annotated[SecretStr | None, _also("slack_bot_token", "SLACK_BOT_TOKEN")] = None
+    """Connects this Nexus with a workspace."""
+    slack_signing_secret: Annotated[
+        SecretStr | None, _also("slack_signing_secret", "SLACK_SIGNING_SECRET")
+    ] = None
+    """Proves that what comes to ``/webhooks/slack`` comes from Slack."""
+    slack_app_token: Annotated[SecretStr | None, _also("slack_app_token", "SLACK_APP_TOKEN")] = None
+    """Has events come in over a connection that Nexus opens (Socket Mode)."""
+    slack_api_url: Annotated[str, _also("slack_api_url", "SLACK_API_URL")] = (
+        "https://slack.com/api/"
+    )
+    slack_shared_channels: bool = False
+    """Whether channels that are shared with other organisations count."""
+    slack_operators: Annotated[tuple[str, ...], NoDecode] = ()
+    """Who may press buttons in Slack, by e-mail address or user id; all full members if empty."""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _also("log_level", "LOG_LEVEL")
     ] = "info"
@@ -63,7 +80,10 @@ class Settings(BaseSettings):
     trusted_proxies: str = "127.0.0.1, ::1"
     """Addresses or networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
 
-    @field_validator("database_url", "jwt_secret", "jwt_secret_previous", "admin_client_secret")
+    @field_validator(
+        *("database_url", "jwt_secret", "jwt_secret_previous", "admin_client_secret"),
+        *("slack_bot_token", "slack_signing_secret", "slack_app_token"),
+    )
     @classmethod
     def _empty_is_none(cls, secret: SecretStr | None) -> SecretStr | None:
         return secret if secret is not None and secret.get_secret_value() else None
@@ -73,10 +93,18 @@ class Settings(BaseSettings):
     def _in_lower_case(cls, level: Any) -> Any:
         return level.lower() if isinstance(level, str) else level
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "slack_operators", mode="before")
     @classmethod
-    def _separated_by_commas(cls, origins: Any) -> Any:
-        return origins.replace(",", " ").split() if isinstance(origins, str) else origins
+    def _separated_by_commas(cls, names: Any) -> Any:
+        return names.replace(",", " ").split() if isinstance(names, str) else names
+
+    @field_validator("public_url", "slack_api_url")
+    @classmethod
+    def _is_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "https://none")
+        if parts.scheme not in {"http", "https"} or not parts.netloc or parts.query:
+            raise ValueError("is no address; write it as https://nexus.example.com")
+        return url if url is None else f"{url.rstrip('/')}/"
 
     @field_validator("cors_origins")
     @classmethod
