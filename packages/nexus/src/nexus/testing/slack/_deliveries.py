@@ -1,0 +1,133 @@
+"""Where deliveries live: what Slack tells the app, how often it tried, and what it was answered."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nexus.testing.slack._limits import Rules
+from nexus.testing.slack._messages import Json
+from nexus.testing.slack._time import Time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the app said to one request, or over its WebSocket."""
+
+    failure: str | None
+    """``http_timeout``, ``http_error``, ``connection_failed``, or None: it was taken."""
+    status: int | None = None
+    """The status over HTTP; None over a WebSocket."""
+    body: str = ""
+    took_ms: float = 0.0
+    no_retry: bool = False
+    """The app said ``X-Slack-No-Retry: 1``."""
+    sent_headers: Mapping[str, str] = field(default_factory=dict)
+    sent_body: bytes = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Try:
+    """One try to deliver something."""
+
+    number: int
+    """0 is the first, the others are retries."""
+    reason: str | None
+    """Why it is tried again."""
+    at_ms: int
+    answer: Answer
+
+
+class Delivery:
+    """Something that Slack tells the app: an event, or that somebody clicked."""
+
+    def __init__(self, kind: str, payload: Json) -> None:
+        self.kind = kind
+        """``event`` or ``interaction``."""
+        self.payload = payload
+        self.tries: list[Try] = []
+        self.is_over = False
+        """Taken, or given up."""
+
+    @property
+    def event(self) -> Json:
+        """The event in the envelope; empty for an interaction."""
+        event: Json = self.payload.get("event", {})
+        return event
+
+    @property
+    def type(self) -> str:
+        """The type of the event, or of the interaction."""
+        return str(self.event.get("type") or self.payload.get("type", ""))
+
+    @property
+    def is_taken(self) -> bool:
+        """Say whether the app took it."""
+        return any(one.answer.failure is None for one in self.tries)
+
+    @property
+    def took_ms(self) -> float:
+        """How long the app needed for its last answer."""
+        return self.tries[-1].answer.took_ms
+
+    def __repr__(self) -> str:
+        state = "taken" if self.is_taken else "given up" if self.is_over else "under way"
+        return f"<Delivery {self.kind} {self.type}: {state} after {len(self.tries)} tries>"
+
+
+class Courier(Protocol):
+    """Brings deliveries to the app: over HTTP, or over a WebSocket."""
+
+    async def carry(self, delivery: Delivery, number: int, reason: str | None) -> Answer:
+        """Try once; a failure is an answer, too."""
+        ...
+
+
+class PostOffice:
+    """Sends deliveries side by side, and again those that were not taken, as Slack does."""
+
+    def __init__(
+        self, time: Time, rules: Rules, tasks: asyncio.TaskGroup, changed: Callable[[], None]
+    ) -> None:
+        self.courier: Courier | None = None
+        """Who carries; without one nothing is sent, as the app is connected nowhere."""
+        self.all: list[Delivery] = []
+        self._time = time
+        self._rules = rules
+        self._tasks = tasks
+        self._changed = changed
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def send(self, delivery: Delivery) -> None:
+        """Begin to deliver; interactions are tried once, for a person is waiting."""
+        if self.courier is None:
+            return
+        self.all.append(delivery)
+        task = self._tasks.create_task(self._deliver(delivery))
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def _deliver(self, delivery: Delivery) -> None:
+        again = self._rules.retry_after_s if delivery.kind == "event" else ()
+        reason: str | None = None
+        for number, after_s in enumerate((0.0, *again)):
+            await self._time.reach(self._time.now() + round(after_s * 1000))
+            answer = await self._try(delivery, number, reason)
+            reason = answer.failure
+            if reason is None or answer.no_retry:
+                break
+        delivery.is_over = True
+        self._changed()
+
+    async def _try(self, delivery: Delivery, number: int, reason: str | None) -> Answer:
+        assert self.courier is not None
+        at_ms = self._time.now()
+        answer = await self.courier.carry(delivery, number, reason)
+        delivery.tries.append(Try(number=number, reason=reason, at_ms=at_ms, answer=answer))
+        self._changed()
+        return answer
+
+    def close(self) -> None:
+        """Give up what is under way."""
+        for task in self._under_way:
+            task.cancel()
