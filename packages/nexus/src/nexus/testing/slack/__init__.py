@@ -1,4 +1,4 @@
-"""Where a Slack for tests is offered: real HTTP, real signatures, real WebSockets, Slack's rules."""
+"""Where a Slack for tests is offered: real HTTP and WebSockets, Slack's own rules."""
 
 from nexus.testing.slack._channels import Channel, Whisper
 from nexus.testing.slack._deliveries import Answer, Delivery, Try

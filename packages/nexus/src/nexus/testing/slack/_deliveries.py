@@ -86,48 +86,50 @@ class Courier(Protocol):
 class PostOffice:
     """Sends deliveries side by side, and again those that were not taken, as Slack does."""
 
-    def __init__(
-        self, time: Time, rules: Rules, tasks: asyncio.TaskGroup, changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, time: Time, rules: Rules, changed: Callable[[], None]) -> None:
         self.courier: Courier | None = None
-        """Who carries; without one nothing is sent, as the app is connected nowhere."""
+        """Who carries; without one nothing is sent, for the app is connected nowhere."""
         self.all: list[Delivery] = []
         self._time = time
         self._rules = rules
-        self._tasks = tasks
         self._changed = changed
         self._under_way: set[asyncio.Task[None]] = set()
+        self._failures: list[BaseException] = []
 
     def send(self, delivery: Delivery) -> None:
         """Begin to deliver; interactions are tried once, for a person is waiting."""
         if self.courier is None:
             return
         self.all.append(delivery)
-        task = self._tasks.create_task(self._deliver(delivery))
+        task = asyncio.create_task(self._deliver(delivery, self.courier))
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._ended)
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            self._failures.append(failure)
+
+    async def _deliver(self, delivery: Delivery, courier: Courier) -> None:
         again = self._rules.retry_after_s if delivery.kind == "event" else ()
         reason: str | None = None
         for number, after_s in enumerate((0.0, *again)):
             await self._time.reach(self._time.now() + round(after_s * 1000))
-            answer = await self._try(delivery, number, reason)
+            at_ms = self._time.now()
+            answer = await courier.carry(delivery, number, reason)
+            delivery.tries.append(Try(number=number, reason=reason, at_ms=at_ms, answer=answer))
+            self._changed()
             reason = answer.failure
             if reason is None or answer.no_retry:
                 break
         delivery.is_over = True
         self._changed()
 
-    async def _try(self, delivery: Delivery, number: int, reason: str | None) -> Answer:
-        assert self.courier is not None
-        at_ms = self._time.now()
-        answer = await self.courier.carry(delivery, number, reason)
-        delivery.tries.append(Try(number=number, reason=reason, at_ms=at_ms, answer=answer))
-        self._changed()
-        return answer
-
-    def close(self) -> None:
-        """Give up what is under way."""
-        for task in self._under_way:
+    async def close(self) -> None:
+        """Give up what is under way; a defect of this Slack is raised, not hidden."""
+        under_way = list(self._under_way)
+        for task in under_way:
             task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
+        for failure in self._failures:
+            raise failure

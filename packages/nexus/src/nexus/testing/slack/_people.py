@@ -35,9 +35,7 @@ class Person:
         """What mentions them in a text."""
         return f"<@{self.id}>"
 
-    async def say(
-        self, place: Place, text: str, *, thread: Message | str | None = None
-    ) -> Message:
+    async def say(self, place: Place, text: str, *, thread: Message | str | None = None) -> Message:
         """Write into a channel, or into the thread of a message; they join if they are not in it.
 
         Raises:

@@ -1,6 +1,5 @@
 """Where the Slack of tests lives: a real server on a free port, with a workspace behind it."""
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -35,9 +34,7 @@ _PATIENCE_S = 5.0
 class SlackServer:
     """A Slack with one workspace and one app in it; make it with :meth:`running`."""
 
-    def __init__(
-        self, rules: Rules, clock: Clock, tasks: asyncio.TaskGroup, http: aiohttp.ClientSession
-    ) -> None:
+    def __init__(self, rules: Rules, clock: Clock, http: aiohttp.ClientSession) -> None:
         self.url = ""
         self.time = Time(clock)
         self.workspace = Workspace(self.time, self._heard)
@@ -46,7 +43,7 @@ class SlackServer:
         self._interactions = Interactions(self.workspace)
         self._http = HttpCourier(self.app, self.time, rules, http)
         self._sockets = SocketMode(self.app, rules, self._changes.happened)
-        self._post = PostOffice(self.time, rules, tasks, self._changes.happened)
+        self._post = PostOffice(self.time, rules, self._changes.happened)
         caller = Caller(workspace=self.workspace, link=self._link)
         self._api = WebApi(caller, rules, self._faults, self._changes.happened)
 
@@ -60,8 +57,8 @@ class SlackServer:
         ``clock`` tells milliseconds since the epoch; after moving one that stands still, call
         :meth:`tick`.
         """
-        async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as tasks:
-            slack = cls(rules or Rules(), clock, tasks, http)
+        async with aiohttp.ClientSession() as http:
+            slack = cls(rules or Rules(), clock, http)
             async with slack._listening():
                 yield slack
 
@@ -83,7 +80,7 @@ class SlackServer:
         try:
             yield
         finally:
-            self._post.close()
+            await self._post.close()
             await self._sockets.close()
             await runner.cleanup()
 
@@ -120,7 +117,7 @@ class SlackServer:
     # --- people and places ----------------------------------------------------------------------
 
     def user(self, name: str, *, email: str | None = None, **traits: Any) -> Person:
-        """Add a person. ``is_guest=True`` makes a guest, ``team_id`` one of another organisation."""
+        """Add a person; ``is_guest=True`` makes a guest, ``team_id`` one of another team."""
         return self._person(name, email=email, **traits)
 
     def bot(self, name: str) -> Person:
@@ -138,7 +135,7 @@ class SlackServer:
     def open_channel(
         self, name: str, *people: Person, private: bool = False, shared_with: Team | None = None
     ) -> Channel:
-        """Have somebody of the workspace make a channel with these people in it, without the app."""
+        """Have these people in a new channel, without the app; the first one made it."""
         founder = people[0].user if people else self.workspace.add_user("founder")
         channel = self.workspace.create_channel(name, founder, private=private)
         for person in people[1:]:
@@ -189,9 +186,7 @@ class SlackServer:
             self._post.send(Delivery("event", self.envelope(happening)))
         self._changes.happened()
 
-    def envelope(
-        self, happening: Happening | Json, *, without: Iterable[str] = ()
-    ) -> Json:
+    def envelope(self, happening: Happening | Json, *, without: Iterable[str] = ()) -> Json:
         """Return an envelope around an event, also around one that Slack would not send."""
         if not isinstance(happening, Happening):
             happening = Happening(subscription="", event=happening)

@@ -12,7 +12,6 @@ from nexus.testing.slack import _chat, _conversations, _who
 from nexus.testing.slack._errors import RefusedError
 from nexus.testing.slack._faults import (
     CutAfter,
-    CutBefore,
     Fault,
     Faults,
     Hangs,
@@ -98,9 +97,7 @@ class WebApi:
             headers["X-Accepted-OAuth-Scopes"] = ",".join(needs.scopes)
         return headers
 
-    def _handled(
-        self, name: str, needs: Method | None, arguments: Arguments, token: str
-    ) -> Json:
+    def _handled(self, name: str, needs: Method | None, arguments: Arguments, token: str) -> Json:
         if needs is None:
             raise RefusedError("unknown_method", req_method=name)
         if needs.token:

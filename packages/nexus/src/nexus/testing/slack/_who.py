@@ -79,9 +79,7 @@ def users_info(caller: Caller, arguments: Arguments) -> Json:
 def users_list(caller: Caller, arguments: Arguments) -> Json:
     """List everybody of the workspace."""
     home = [
-        user
-        for user in caller.workspace.users.values()
-        if user.team_id == caller.workspace.home.id
+        user for user in caller.workspace.users.values() if user.team_id == caller.workspace.home.id
     ]
     limit = arguments.number("limit", 1000, most=1000)
     shown, metadata = page(home, arguments, limit)

@@ -172,7 +172,7 @@ class Workspace:
         self._system_line(channel, by, "channel_name", f"renamed the channel to {name!r}")
 
     def archive(self, channel: Channel, by: User) -> None:
-        """Archive a channel; bots are thrown out by that, and cannot come in again by themselves."""
+        """Archive a channel, which throws its bots out."""
         self._system_line(channel, by, "channel_archive", "archived the channel")
         channel.is_archived = True
         self._listen(_events.channel_changed("archive", channel, by.id, self.time.stamp()))

@@ -1,0 +1,27 @@
+"""Fixtures: a Slack without rate limits, the real client, and an app that listens."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from slack_sdk.web.async_client import AsyncWebClient
+
+from nexus.testing.slack import Rules, SlackServer
+from slack_app import ListeningApp, listening_app
+
+
+@pytest.fixture
+async def slack() -> AsyncIterator[SlackServer]:
+    rules = Rules(paced=False, retry_after_s=(0.0, 0.01, 0.02), answer_within_s=0.5)
+    async with SlackServer.running(rules=rules) as slack:
+        yield slack
+
+
+@pytest.fixture
+def client(slack: SlackServer) -> AsyncWebClient:
+    return AsyncWebClient(token=slack.app.bot_token, base_url=slack.api_url, timeout=5)
+
+
+@pytest.fixture
+async def app(slack: SlackServer) -> AsyncIterator[ListeningApp]:
+    async with listening_app(slack) as app:
+        yield app
