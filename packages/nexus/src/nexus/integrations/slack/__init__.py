@@ -1,0 +1,1 @@
+"""Slack: where people and agents talk in one thread."""

@@ -1,0 +1,169 @@
+"""Every line that the app itself says in Slack, in mrkdwn: the words are here and nowhere else."""
+
+from nexus.integrations.slack.rendering import escape, link, neutral, person, shortened
+
+_LONGEST = 1000
+
+
+def _quoted(text: str) -> str:
+    return escape(neutral(shortened(" ".join(text.split()), _LONGEST)))
+
+
+# --- what was heard -------------------------------------------------------------------------------
+
+
+def heard(agent: str) -> str:
+    """Say that an agent that is there was told."""
+    return f":eyes: Heard: {person(agent)} sees this now."
+
+
+def heard_offline(agent: str) -> str:
+    """Say that an agent is told once it is back."""
+    return f":zzz: Heard: {person(agent)} is offline and will see this when it is back."
+
+
+def heard_waiting() -> str:
+    """Say that nobody holds the task yet, and whoever will is going to read this."""
+    return ":hourglass: Heard: this task waits for an agent, which will read this in the thread."
+
+
+def heard_ended(status: str) -> str:
+    """Say that the task has ended, so that nobody acts on this by itself."""
+    return (
+        f":checkered_flag: Heard, but this task is {_quoted(status).lower()}: nobody works on it. "
+        "Retry it, or mention the app in the channel for a new one."
+    )
+
+
+def heard_stopped() -> str:
+    """Say that all agents are stopped."""
+    return (
+        ":octagonal_sign: Heard: all agents are stopped at the moment; this waits until they go on."
+    )
+
+
+# --- tasks ----------------------------------------------------------------------------------------
+
+
+def task_made(title: str, url: str | None = None) -> str:
+    """Say that a mention became a task."""
+    return f":memo: Heard: this is a task now, {link(url, title)}. It waits for an agent."
+
+
+def nothing_asked() -> str:
+    """Say that a mention without words makes no task."""
+    return "What is to be done? Mention me again, with the task in the same message."
+
+
+def no_project() -> str:
+    """Say that this channel is no project's, so that no task can be made here."""
+    return (
+        "I make tasks in the channels of projects, and this is none of them. "
+        "Their names begin with `oblivion-`."
+    )
+
+
+def refused(why: str) -> str:
+    """Say why what somebody asked for was not done."""
+    return f":warning: That was not done: {_quoted(why)}"
+
+
+def not_allowed() -> str:
+    """Say to whoever pressed a button that it is for members of the workspace."""
+    return "Only full members of this workspace can do that."
+
+
+def too_late(status: str) -> str:
+    """Say to whoever pressed a button that it has nothing to act on any more."""
+    return f"That is over: it is {_quoted(status).lower()} already."
+
+
+def cancelled_by(who: str) -> str:
+    """Say who cancelled a task."""
+    return f":no_entry_sign: Cancelled by {person(who)}"
+
+
+def retried_by(who: str) -> str:
+    """Say who had a task retried."""
+    return f":arrows_counterclockwise: Retried by {person(who)}"
+
+
+def resumed_by(who: str) -> str:
+    """Say who let an agent's messages be shown again."""
+    return f":arrow_forward: Shown again, says {person(who)}"
+
+
+# --- the thread -----------------------------------------------------------------------------------
+
+
+def goes_on(title: str, url: str | None = None) -> str:
+    """Say in a thread's new root that the old one is gone."""
+    return f":thread: The thread of {link(url, title)} goes on here; where it began was deleted."
+
+
+def moved_here(project: str) -> str:
+    """Say that a task came from another project's channel."""
+    return f":truck: This task moved here, to {_quoted(project)}."
+
+
+def moved_away(project: str) -> str:
+    """Say that a task went on to another project's channel."""
+    return f":truck: This task moved to {_quoted(project)}, and its thread with it."
+
+
+def retrying(error: str, attempt: int, of: int) -> str:
+    """Say that an attempt failed and another follows."""
+    return f":arrows_counterclockwise: Attempt {attempt} of {of} failed: {_quoted(error)}"
+
+
+def deleted() -> str:
+    """Stand where a message was that its author took back."""
+    return "_This message was deleted._"
+
+
+def perhaps_twice() -> str:
+    """Say below a message that it may stand there twice."""
+    return ":grey_question: Slack did not say whether this arrived; it may stand here twice."
+
+
+# --- noise ----------------------------------------------------------------------------------------
+
+
+def held_back(agent: str) -> str:
+    """Say that an agent speaks too often for all of it to be shown here."""
+    return (
+        f":speaker: {person(agent)} says more than is shown here; "
+        "all of it is in the task's thread in Nexus."
+    )
+
+
+def project_held_back(per_hour: int) -> str:
+    """Say that a project had as many messages as an hour may have."""
+    return (
+        f":speaker: This hour had its {per_hour} messages; what agents say more is in the threads "
+        "in Nexus. Their questions are shown."
+    )
+
+
+def paused(agent: str, why: str) -> str:
+    """Say that an agent's messages are no longer shown, and why."""
+    return f":mute: {person(agent)} is paused here because {_quoted(why)}"
+
+
+def resumed(agent: str, missed: int) -> str:
+    """Say that an agent's messages are shown again, and how many were not."""
+    gap = f"; {missed} messages were not shown" if missed else ""
+    return f":loud_sound: {person(agent)} is shown here again{gap}."
+
+
+# --- channels -------------------------------------------------------------------------------------
+
+
+def group_topic(name: str) -> str:
+    """Return what a group's channel is for, as plain text of at most 250 characters."""
+    return shortened(f"The agents of {name} and their people. Made by Oblivion.", 250)
+
+
+def project_topic(name: str) -> str:
+    """Return what a project's channel is for, as plain text of at most 250 characters."""
+    return shortened(f"Tasks of {name}: mention the app to make one. Made by Oblivion.", 250)
