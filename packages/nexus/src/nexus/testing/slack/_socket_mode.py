@@ -34,19 +34,22 @@ class _Connection:
         await self.socket.send_str(json.dumps(words))
 
     async def hear(self) -> None:
-        """Take acknowledgements until the connection ends."""
-        async for frame in self.socket:
-            if frame.type is WSMsgType.TEXT:
-                self._acknowledged(frame.data)
-        for waiter in self.waiting.values():
-            waiter.cancel()
+        """Take acknowledgements until the connection ends, which fails those that still wait."""
+        try:
+            async for frame in self.socket:
+                if frame.type is WSMsgType.TEXT:
+                    self._acknowledged(frame.data)
+        finally:
+            for waiter in self.waiting.values():
+                if not waiter.done():
+                    waiter.set_exception(ConnectionResetError("the connection ended"))
 
     def _acknowledged(self, text: str) -> None:
         try:
             envelope_id = json.loads(text)["envelope_id"]
         except (ValueError, KeyError, TypeError):
             return
-        waiter = self.waiting.pop(envelope_id, None)
+        waiter = self.waiting.pop(str(envelope_id), None)
         if waiter is not None and not waiter.done():
             waiter.set_result(text)
 
@@ -137,9 +140,7 @@ class SocketMode:
             body = await connection.ask(envelope, self._rules.answer_within_s)
         except TimeoutError:
             return Answer(failure="timeout", took_ms=_since(began))
-        except (asyncio.CancelledError, ConnectionError):
-            if connection in self._open:
-                raise
+        except ConnectionError:
             return Answer(failure="connection_failed", took_ms=_since(began))
         return Answer(failure=None, body=body, took_ms=_since(began))
 
