@@ -37,6 +37,7 @@ class ListeningApp:
     statuses: list[int] = field(default_factory=list)
     answer_headers: dict[str, str] = field(default_factory=dict)
     silent: bool = False
+    handshake: int = 200
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
@@ -44,7 +45,8 @@ class ListeningApp:
         if not self._is_signed(body, dict(request.headers)):
             return web.Response(status=401)
         if b"url_verification" in body:
-            return web.json_response({"challenge": json.loads(body)["challenge"]})
+            challenge = {"challenge": json.loads(body)["challenge"]}
+            return web.json_response(challenge, status=self.handshake)
         self.headers.append(dict(request.headers))
         self.bodies.append(body)
         if self.silent:

@@ -88,7 +88,7 @@ async def test_a_button_is_found_by_its_action_id_too_and_slack_names_those_with
 async def test_who_sees_a_button_can_click_it_and_a_gone_button_cannot_be_clicked(
     slack: SlackServer, app: ListeningApp, client: AsyncWebClient, asked: Message
 ) -> None:
-    eve = slack.user("eve", team_id=slack.team("Globex").id)
+    eve = slack.user("eve", team=slack.team("Globex"))
     await eve.click(asked, "Approve")
     await slack.settled()
     assert app.interactions[0]["user"]["team_id"] == eve.user.team_id

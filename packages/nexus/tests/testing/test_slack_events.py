@@ -32,9 +32,14 @@ async def channel(slack: SlackServer, anna: Person) -> Channel:
     return channel
 
 
-async def test_an_address_must_send_the_challenge_back(slack: SlackServer) -> None:
+async def test_an_address_must_send_the_challenge_back_with_200(
+    slack: SlackServer, app: ListeningApp
+) -> None:
     with pytest.raises(SlackTestingError, match="did not send the challenge back"):
         await slack.send_events_to(slack.url)
+    app.handshake = 500
+    with pytest.raises(SlackTestingError, match="did not send the challenge back"):
+        await slack.send_events_to(app.url)
 
 
 async def test_a_message_arrives_signed_in_an_envelope(
@@ -180,7 +185,7 @@ async def test_shared_channels_say_so(slack: SlackServer, app: ListeningApp, ann
     globex = slack.team("Globex")
     shared = slack.open_channel("shared", anna, shared_with=globex)
     await anna.invite_app(shared)
-    eve = slack.user("eve", team_id=globex.id)
+    eve = slack.user("eve", team=globex)
     await eve.say(shared, "hello")
     await slack.settled()
     (about,) = [one for one in app.events if one["event"].get("user") == eve.id]
@@ -295,6 +300,21 @@ async def test_a_replay_is_the_same_bytes_under_the_same_signature(
     assert app.bodies[0] == app.bodies[1]
     name = "X-Slack-Signature"
     assert app.headers[0][name] == app.headers[1][name]
+
+
+async def test_the_same_event_can_come_twice_and_events_out_of_order(
+    slack: SlackServer, app: ListeningApp, anna: Person
+) -> None:
+    slack.hold()
+    for text in ("one", "two"):
+        await anna.tell_app(text)
+    assert not any(delivery.tries for delivery in slack.deliveries)
+    await slack.release(reverse=True)
+    await slack.settled()
+    slack.repeat(slack.deliveries[0])
+    await slack.settled()
+    assert [one["text"] for one in app.told("message")] == ["two", "one", "one"]
+    assert app.events[1]["event_id"] == app.events[2]["event_id"] != app.events[0]["event_id"]
 
 
 async def test_envelopes_can_lack_fields(slack: SlackServer, app: ListeningApp) -> None:

@@ -44,6 +44,10 @@ async def test_a_channel_takes_a_message_a_second_after_a_short_burst() -> None:
         await client.chat_postMessage(channel=dev, text="3")
         await refused(client.chat_postMessage(channel=dev, text="too fast"))
         assert [message.text for message in slack.channel("dev").messages] == ["0", "1", "2", "3"]
+        clock.advance(seconds=3600)
+        for _ in range(3):
+            await client.chat_postMessage(channel=dev, text="a pause saves no more than a burst")
+        await refused(client.chat_postMessage(channel=dev, text="too fast"))
 
 
 async def test_a_method_takes_so_many_calls_a_minute_as_its_tier_says() -> None:

@@ -158,6 +158,20 @@ async def test_a_refreshed_connection_is_replaced_and_nothing_is_lost(
         assert set(app.texts()) == {"before", "after"}
 
 
+@pytest.mark.parametrize("warned", [True, False])
+async def test_an_ending_connection_says_so_and_is_closed(slack: SlackServer, warned: bool) -> None:
+    web = AsyncWebClient(base_url=slack.api_url)
+    opened = await web.apps_connections_open(app_token=slack.app.app_token)
+    async with aiohttp.ClientSession() as http, http.ws_connect(opened["url"]) as socket:
+        await socket.receive_json()
+        ending = asyncio.create_task(slack.refresh_connections(warned=warned))
+        said = [frame.json() async for frame in socket]
+        await ending
+    assert {one["type"] for one in said} == {"disconnect"}
+    expected = ["warning", "refresh_requested"] if warned else ["refresh_requested"]
+    assert [one["reason"] for one in said] == expected
+
+
 async def test_whoever_is_not_connected_is_asked_again_once_it_is() -> None:
     rules = Rules(retry_after_s=(0.0, 0.2, 0.2))
     async with SlackServer.running(rules=rules) as slack:

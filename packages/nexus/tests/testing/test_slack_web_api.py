@@ -187,7 +187,7 @@ async def test_pages_of_channels_may_be_short_and_lead_on(
 
 async def test_the_channel_tells_who_is_in_it(slack: SlackServer, client: AsyncWebClient) -> None:
     other = slack.team("Globex")
-    anna, eve = slack.user("anna"), slack.user("eve", team_id=other.id)
+    anna, eve = slack.user("anna"), slack.user("eve", team=other)
     channel = slack.open_channel("dev", anna, shared_with=other)
     assert not (await client.conversations_info(channel=channel.id))["channel"]["is_member"]
     await client.conversations_join(channel=channel.id)
@@ -206,7 +206,7 @@ async def test_people_are_found_by_id_and_by_address(
 ) -> None:
     other = slack.team("Globex")
     anna = slack.user("anna", email="anna@acme.example", is_guest=True)
-    eve = slack.user("eve", email="eve@globex.example", team_id=other.id)
+    eve = slack.user("eve", email="eve@globex.example", team=other)
     jira = slack.bot("jira")
     found = (await client.users_lookupByEmail(email="Anna@acme.example"))["user"]
     assert (found["id"], found["is_restricted"]) == (anna.id, True)

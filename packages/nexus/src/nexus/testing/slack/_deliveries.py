@@ -1,7 +1,7 @@
 """Where deliveries live: what Slack tells the app, how often it tried, and what it was answered."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -94,6 +94,7 @@ class PostOffice:
         self._rules = rules
         self._changed = changed
         self._under_way: set[asyncio.Task[None]] = set()
+        self._held: list[tuple[Delivery, Courier]] | None = None
         self._failures: list[BaseException] = []
 
     def send(self, delivery: Delivery) -> None:
@@ -101,7 +102,24 @@ class PostOffice:
         if self.courier is None:
             return
         self.all.append(delivery)
-        task = asyncio.create_task(self._deliver(delivery, self.courier))
+        if self._held is not None:
+            self._held.append((delivery, self.courier))
+        else:
+            self._begin(delivery, self.courier)
+
+    def hold(self) -> None:
+        """Keep back what is sent from now on."""
+        self._held = []
+
+    def release(self, *, reverse: bool) -> Iterator[Delivery]:
+        """Send what was kept back, each as soon as the next is asked for; keep nothing any more."""
+        held, self._held = self._held or [], None
+        for delivery, courier in reversed(held) if reverse else held:
+            self._begin(delivery, courier)
+            yield delivery
+
+    def _begin(self, delivery: Delivery, courier: Courier) -> None:
+        task = asyncio.create_task(self._deliver(delivery, courier))
         self._under_way.add(task)
         task.add_done_callback(self._ended)
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 import aiohttp
@@ -116,9 +117,17 @@ class SlackServer:
 
     # --- people and places ----------------------------------------------------------------------
 
-    def user(self, name: str, *, email: str | None = None, **traits: Any) -> Person:
-        """Add a person; ``is_guest=True`` makes a guest, ``team_id`` one of another team."""
-        return self._person(name, email=email, **traits)
+    def user(
+        self,
+        name: str,
+        *,
+        email: str | None = None,
+        is_guest: bool = False,
+        team: Team | None = None,
+    ) -> Person:
+        """Add a person: a member, a guest, or one of another organisation."""
+        home = self.workspace.home
+        return self._person(name, email=email, is_guest=is_guest, team_id=(team or home).id)
 
     def bot(self, name: str) -> Person:
         """Add another app's bot, which speaks as people do."""
@@ -129,7 +138,7 @@ class SlackServer:
         return Person(user, self.workspace, self._interactions, self._post)
 
     def team(self, name: str) -> Team:
-        """Add another organisation; its ``id`` is the ``team_id`` of its people."""
+        """Add another organisation; its people can be in channels that are shared with it."""
         return self.workspace.add_team(name)
 
     def open_channel(
@@ -201,6 +210,25 @@ class SlackServer:
     async def send_interaction(self, payload: Json, *, seal: Seal = Seal.GOOD) -> Answer:
         """Post something to the address of interactions, once, and return the answer."""
         return await self._http.send_interaction(payload, seal)
+
+    def hold(self) -> None:
+        """Keep back what the app is to be told, until :meth:`release`."""
+        self._post.hold()
+
+    async def release(self, *, reverse: bool = False) -> None:
+        """Send what was kept back one by one, on request the last first: Slack promises no order.
+
+        Raises:
+            NeverHappenedError: the app gives no answer.
+        """
+        for delivery in self._post.release(reverse=reverse):
+            await self.until(partial(getattr, delivery, "tries"))
+
+    def repeat(self, delivery: Delivery) -> Delivery:
+        """Tell the app the same once more, under the same event id, as Slack sometimes does."""
+        again = Delivery(delivery.kind, delivery.payload)
+        self._post.send(again)
+        return again
 
     async def replay(self, delivery: Delivery) -> Answer:
         """Post once more what was posted, byte by byte and under the old signature."""
