@@ -34,7 +34,13 @@ _FOR_A_CUT = "cuts agents off for people; its own tests drive it, on both databa
 _FOR_A_START = "what a first start needs is there before the first step"
 _FOR_THE_LAW = "who did what is no part of the work; tests of its own meddle with it"
 _FOR_OPERATORS = "who may come in is settled before the first step; tests of its own say how"
+_FOR_OTHERS = "what comes in and goes out is no part of the work; it has a state machine of its own"
 NO_STEPS = {
+    **{
+        f"deliveries.{name}": _FOR_OTHERS
+        for name in ("claim", "end", "fail", "next_due", "pending", "post", "post_all")
+        + ("postpone", "release", "retry")
+    },
     "audit.append": _FOR_THE_LAW,
     "audit.newest": _FOR_THE_LAW,
     "audit.verify": _FOR_THE_LAW,

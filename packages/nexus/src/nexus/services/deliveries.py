@@ -1,10 +1,12 @@
 """Where it is kept what came in from other services and what goes out: each once, in its order.
 
 A box is one direction of one service, such as ``slack-out``. Within a box, what shares a lane is
-seen to in the order in which it came, the urgent first; lanes do not wait for each other.
+seen to one at a time, in the order in which it came, the urgent first; lanes do not wait for each
+other. A lane knows when the first that pends in it is due, so to find work takes the same time
+however much of it there is. A lane is locked last, and for the moment of its update alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,59 +15,45 @@ import sqlalchemy as sa
 from nexus.domain.deliveries import DeliveryStatus, is_spent
 from nexus.domain.errors import Conflict
 from nexus.services import activity
-from nexus.store.schema import deliveries, delivery_lanes
+from nexus.store.schema import deliveries, delivery_lanes, tasks
 from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 
 CLAIM_MS = 60_000
 """For how long whoever claims a delivery has it for itself; then it is taken for dead."""
 
-AT_ONCE = 50
-"""How many of one lane are claimed together."""
+_LONGEST_ERROR = 2_000
 
-_other = deliveries.alias("other")
+_box: sa.BindParameter[str] = sa.bindparam("box")
+_lane_name: sa.BindParameter[str] = sa.bindparam("lane")
+_now: sa.BindParameter[int] = sa.bindparam("now")
 _is_pending = deliveries.c.status == sa.literal_column(f"'{DeliveryStatus.PENDING}'")
-_comes_before = sa.or_(
-    _other.c.claimed_until > sa.bindparam("now"),
-    _other.c.urgent & ~deliveries.c.urgent,
-    (_other.c.urgent == deliveries.c.urgent) & (_other.c.id < deliveries.c.id),
-)
-_HEADS = Statement(
-    deliveries.select()
-    .outerjoin_from(
-        deliveries,
-        delivery_lanes,
-        (delivery_lanes.c.box == deliveries.c.box) & (delivery_lanes.c.lane == deliveries.c.lane),
+_of_lane = _is_pending & (deliveries.c.box == _box) & (deliveries.c.lane == _lane_name)
+_in_order = deliveries.c.urgent.desc(), deliveries.c.id
+
+_FIRST = Statement(deliveries.select().where(_of_lane).order_by(*_in_order).limit(1))
+_FIRST_DUE = Statement(sa.select(deliveries.c.due_at).where(_of_lane).order_by(*_in_order).limit(1))
+_KNOWN = Statement(
+    sa.select(deliveries.c.id).where(
+        deliveries.c.box == _box, deliveries.c.key == sa.bindparam("key")
     )
-    .where(
-        _is_pending,
-        deliveries.c.box == sa.bindparam("box"),
-        deliveries.c.due_at <= sa.bindparam("now"),
-        sa.func.coalesce(deliveries.c.claimed_until, 0) <= sa.bindparam("now"),
-        sa.func.coalesce(delivery_lanes.c.open_at, 0) <= sa.bindparam("now"),
-        ~sa.exists()
-        .where(
-            _other.c.box == deliveries.c.box,
-            _other.c.lane == deliveries.c.lane,
-            _other.c.status == sa.literal_column(f"'{DeliveryStatus.PENDING}'"),
-            _comes_before,
-        )
-        .correlate(deliveries),
-    )
-    .order_by(deliveries.c.urgent.desc(), deliveries.c.id)
-    .limit(sa.bindparam("limit"))
-    .with_for_update(of=deliveries, skip_locked=True)
 )
 _LANE = Statement(
-    deliveries.select()
-    .where(
-        _is_pending,
-        deliveries.c.box == sa.bindparam("box"),
-        deliveries.c.lane == sa.bindparam("lane"),
-        deliveries.c.due_at <= sa.bindparam("now"),
+    delivery_lanes.select()
+    .where(delivery_lanes.c.box == _box, delivery_lanes.c.lane == _lane_name)
+    .with_for_update()
+)
+_LANES_DUE = Statement(
+    delivery_lanes.select()
+    .where(delivery_lanes.c.box == _box, delivery_lanes.c.due_at <= _now)
+    .order_by(delivery_lanes.c.due_at, delivery_lanes.c.lane)
+    .limit(sa.bindparam("limit"))
+    .with_for_update(skip_locked=True)
+)
+_NEXT_DUE = Statement(
+    sa.select(sa.func.min(delivery_lanes.c.due_at).label("due_at")).where(
+        delivery_lanes.c.box == _box
     )
-    .order_by(deliveries.c.urgent.desc(), deliveries.c.id)
-    .limit(AT_ONCE)
 )
 
 
@@ -90,56 +78,56 @@ def topic(box: str) -> str:
 
 def post(tx: Tx, letter: Letter) -> bool:
     """Store a letter; False when one of its key is there already, whose place it does not take."""
-    tx.exclude("delivery", letter.box, letter.key)
-    known = sa.select(deliveries.c.id).where(
-        deliveries.c.box == letter.box, deliveries.c.key == letter.key
-    )
-    if tx.one(known) is not None:
+    if tx.one(_KNOWN, box=letter.box, key=letter.key) is not None:
         return False
-    values = {
-        **vars(letter),
-        "status": DeliveryStatus.PENDING,
-        "due_at": tx.now,
-        "created_at": tx.now,
-    }
-    tx.insert(deliveries, values)
-    tx.wake(topic(letter.box))
+    values = {"status": DeliveryStatus.PENDING, "due_at": tx.now, "created_at": tx.now}
+    tx.insert(deliveries, {**vars(letter), **values})
+    lane = _lane(tx, letter.box, letter.lane)
+    if lane["due_at"] is None or letter.urgent:
+        _plan(tx, lane)
+        tx.wake(topic(letter.box))
     return True
 
 
-def claim(tx: Tx, box: str, *, limit: int, together: int = 1) -> list[list[Row]]:
-    """Take what is due of up to ``limit`` lanes, ``together`` of each at most, in their order.
+def post_all(tx: Tx, letters: Iterable[Letter]) -> None:
+    """Store letters, each if it is the first of its key."""
+    for letter in sorted(letters, key=lambda one: (one.box, one.lane)):  # as all lock lanes
+        post(tx, letter)
 
-    Whoever claims has :data:`CLAIM_MS` to :func:`end`, :func:`postpone` or :func:`release` each. A
-    delivery that was claimed before without that is ``unsure``: it may have had its effect.
+
+def claim(tx: Tx, box: str, *, limit: int) -> list[Row]:
+    """Take the first of up to ``limit`` lanes that are due, those first that wait longest.
+
+    Whoever claims has :data:`CLAIM_MS` to :func:`end`, :func:`postpone`, :func:`fail` or
+    :func:`release` each. A delivery that was claimed before without that is ``unsure``: it may have
+    had its effect.
     """
-    heads = tx.rows(_HEADS, box=box, now=tx.now, limit=limit)
-    claimed: list[list[Row]] = []
-    for head in heads:
-        rows = [head] if together == 1 else tx.rows(_LANE, box=box, lane=head["lane"], now=tx.now)
-        claimed.append([_claim(tx, row) for row in rows[:together]])
-    return claimed
+    lanes = tx.rows(_LANES_DUE, box=box, now=tx.now, limit=limit)
+    taken = [_take(tx, lane) for lane in lanes]
+    return [row for row in taken if row is not None]
 
 
-def _claim(tx: Tx, row: Row) -> Row:
-    left_behind = row["claimed_until"] is not None
-    values = {
-        "claimed_until": tx.now + CLAIM_MS,
-        "unsure": row["unsure"] or left_behind,
-        "tries": row["tries"] + left_behind,
-    }
-    tx.update(deliveries, values, id=row["id"])
-    return {**row, **values}
+def end(
+    tx: Tx,
+    row: Row,
+    record: Callable[[Tx], object] | None = None,
+    *,
+    gap_ms: int = 0,
+    go_on: bool = False,
+) -> Row | None:
+    """Note that a delivery has been made, with what is to be recorded of it.
 
-
-def end(tx: Tx, row: Row, *, gap_ms: int = 0) -> None:
-    """Note that a delivery has been made; its lane opens for the next after ``gap_ms``.
+    Its lane opens for the next after ``gap_ms``; to ``go_on`` is to claim that in the same
+    transaction, if it is due. It is returned then.
 
     Raises:
         Conflict: the claim ran out, and somebody else has it.
     """
     _settle(tx, row, {"status": DeliveryStatus.DONE, "ended_at": tx.now, "error": None})
-    _close_lane(tx, row, gap_ms)
+    if record is not None:
+        record(tx)
+    lane = _free(tx, row, tx.now + gap_ms)
+    return _take(tx, lane) if go_on and _is_due(tx, lane) else None
 
 
 def postpone(
@@ -150,19 +138,19 @@ def postpone(
     Raises:
         Conflict: the claim ran out, and somebody else has it.
     """
-    tries = row["tries"] + counts
-    if is_spent(tries):
-        fail(tx, {**row, "tries": tries}, f"given up after {tries} tries; the last one: {why}")
+    row = {**row, "tries": row["tries"] + counts, "unsure": row["unsure"] or unsure}
+    if is_spent(row["tries"]):
+        fail(tx, row, f"given up after {row['tries']} tries; the last one: {why}")
         return
-    values = {"tries": tries, "due_at": tx.now + after_ms, "error": why}
-    _settle(tx, row, {**values, "unsure": row["unsure"] or unsure})
+    _settle(tx, row, {**_kept(row), "due_at": tx.now + after_ms, "error": _told(why)})
+    _free(tx, row, tx.now)
 
 
 def release(tx: Tx, rows: Iterable[Row]) -> None:
-    """Give back claims that nothing was done about."""
+    """Give back claims that nothing was done about; those that ran out are somebody else's."""
     for row in rows:
-        still = {"id": row["id"], "claimed_until": row["claimed_until"]}
-        tx.update(deliveries, {"claimed_until": None}, **still)
+        if tx.update(deliveries, {"claimed_until": None}, **_claim_of(row)):
+            _free(tx, row, tx.now)
 
 
 def fail(tx: Tx, row: Row, why: str) -> None:
@@ -171,22 +159,12 @@ def fail(tx: Tx, row: Row, why: str) -> None:
     Raises:
         Conflict: the claim ran out, and somebody else has it.
     """
-    values = {"status": DeliveryStatus.FAILED, "ended_at": tx.now, "error": why}
-    _settle(tx, row, {**values, "tries": row["tries"]})
-    activity.record(
-        tx,
-        row["tenant_id"],
-        "delivery_failed",
-        delivery_id=row["id"],
-        box=row["box"],
-        kind=row["kind"],
-        of_task=row["task_id"],
-        error=why,
-    )
+    _bury(tx, row, why)
+    _free(tx, row, tx.now)
 
 
 def retry(tx: Tx, row: Row) -> None:
-    """Have a failed delivery tried anew, as often as a fresh one.
+    """Have a failed delivery tried anew, as often as a fresh one, before all that came after it.
 
     Raises:
         Conflict: it has not failed.
@@ -194,39 +172,132 @@ def retry(tx: Tx, row: Row) -> None:
     values = {"status": DeliveryStatus.PENDING, "tries": 0, "due_at": tx.now, "ended_at": None}
     if not tx.update(deliveries, values, id=row["id"], status=DeliveryStatus.FAILED):
         raise Conflict(f"delivery {row['id']} is {row['status']}; only a failed one is retried")
+    _plan(tx, _lane(tx, row["box"], row["lane"]))
     tx.wake(topic(row["box"]))
-
-
-def _settle(tx: Tx, row: Row, values: dict[str, Any]) -> None:
-    still = {"id": row["id"], "status": DeliveryStatus.PENDING}
-    claim = {"claimed_until": row["claimed_until"]}
-    if not tx.update(deliveries, {**values, "claimed_until": None}, **still, **claim):
-        raise Conflict(f"delivery {row['id']} is no longer claimed here")
-    tx.wake(topic(row["box"]))
-
-
-def _close_lane(tx: Tx, row: Row, gap_ms: int) -> None:
-    if gap_ms:
-        lane = {"box": row["box"], "lane": row["lane"]}
-        if not tx.update(delivery_lanes, {"open_at": tx.now + gap_ms}, **lane):
-            tx.insert(delivery_lanes, {**lane, "open_at": tx.now + gap_ms})
 
 
 def next_due(tx: Tx, box: str) -> int | None:
-    """Return when the next delivery of a box falls due that is not due yet; None without one."""
-    opens = sa.func.coalesce(delivery_lanes.c.open_at, 0)
-    lane = (delivery_lanes.c.box == deliveries.c.box) & (delivery_lanes.c.lane == deliveries.c.lane)
-    due = sa.case((deliveries.c.due_at > opens, deliveries.c.due_at), else_=opens)
-    query = sa.select(sa.func.min(due)).outerjoin_from(deliveries, delivery_lanes, lane)
-    mine = _is_pending, deliveries.c.box == box, due > tx.now
-    found: int | None = tx.scalar(query.where(*mine))
-    return found
+    """Return in how many milliseconds a box has something to see to; None while it is empty."""
+    due: int | None = tx.scalar(_NEXT_DUE, box=box)
+    return None if due is None else max(due - tx.now, 0)
 
 
-def pending(tx: Tx, box: str, **like: Any) -> Sequence[Row]:
+def pending(tx: Tx, box: str, /, **like: Any) -> Sequence[Row]:
     """Return what of a box pends unclaimed and has these values, in order."""
     query = deliveries.select().where(_is_pending, deliveries.c.box == box)
     query = query.where(sa.func.coalesce(deliveries.c.claimed_until, 0) <= tx.now)
     for name, value in like.items():
         query = query.where(deliveries.c[name] == value)
     return tx.rows(query.order_by(deliveries.c.id))
+
+
+def end_pauses(tx: Tx) -> None:
+    """Have all that rests seen to now: a clock that was set back would let it rest too long."""
+    resting = _is_pending & (deliveries.c.due_at > tx.now)
+    tx.change(deliveries.update().where(resting).values(due_at=tx.now))
+    claimed = sa.exists().where(
+        _is_pending,
+        deliveries.c.box == delivery_lanes.c.box,
+        deliveries.c.lane == delivery_lanes.c.lane,
+        deliveries.c.claimed_until == delivery_lanes.c.open_at,
+    )
+    closed = delivery_lanes.select().where(delivery_lanes.c.due_at > tx.now, ~claimed)
+    for lane in tx.rows(closed.with_for_update()):
+        _plan(tx, {**lane, "open_at": tx.now})
+        tx.wake(topic(lane["box"]))
+
+
+# --- what a delivery goes through
+
+
+def _take(tx: Tx, lane: Row) -> Row | None:
+    """Claim the first of a lane that is due, and close the lane until that claim runs out."""
+    row = tx.one(_FIRST, box=lane["box"], lane=lane["lane"])
+    if row is None or row["due_at"] > tx.now:
+        _plan(tx, lane)
+        return None
+    if row["claimed_until"] is not None:
+        row = {**row, "tries": row["tries"] + 1, "unsure": True}
+        if is_spent(row["tries"]):
+            _bury(tx, row, f"given up after {row['tries']} tries; the last one never ended")
+            return _take(tx, lane)
+    until = tx.now + CLAIM_MS
+    tx.update(deliveries, {**_kept(row), "claimed_until": until}, id=row["id"])
+    _update(tx, lane, open_at=until, due_at=until)
+    return {**row, "claimed_until": until}
+
+
+def _bury(tx: Tx, row: Row, why: str) -> None:
+    values = {"status": DeliveryStatus.FAILED, "ended_at": tx.now, "error": _told(why)}
+    _settle(tx, row, {**_kept(row), **values})
+    activity.record(
+        tx,
+        row["tenant_id"],
+        "delivery_failed",
+        task=tx.one(tasks.select().where(tasks.c.id == row["task_id"])),
+        delivery_id=row["id"],
+        box=row["box"],
+        kind=row["kind"],
+        error=_told(why),
+    )
+
+
+def _settle(tx: Tx, row: Row, values: dict[str, Any]) -> None:
+    if not tx.update(deliveries, {**values, "claimed_until": None}, **_claim_of(row)):
+        raise Conflict(f"delivery {row['id']} is no longer claimed here")
+
+
+def _claim_of(row: Row) -> dict[str, Any]:
+    """Return what a delivery looks like as long as this claim of it stands."""
+    claim = {name: row[name] for name in ("id", "claimed_until")}
+    return {**claim, "status": DeliveryStatus.PENDING}
+
+
+def _kept(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name in ("tries", "unsure")}
+
+
+def _told(why: str) -> str:
+    """Return an error as it is kept: PostgreSQL takes no NUL, and people read no book."""
+    return why.replace("\x00", "")[:_LONGEST_ERROR]
+
+
+# --- what a lane goes through
+
+
+def _lane(tx: Tx, box: str, name: str) -> Row:
+    """Return a lane, locked; made if need be."""
+    lane = tx.one(_LANE, box=box, lane=name)
+    if lane is not None:
+        return lane
+    lane = {"box": box, "lane": name, "open_at": tx.now, "due_at": None}
+    tx.insert(delivery_lanes, lane)
+    return lane
+
+
+def _plan(tx: Tx, lane: Row) -> Row:
+    """Note when the first that pends in a lane can be seen to."""
+    first: int | None = tx.scalar(_FIRST_DUE, box=lane["box"], lane=lane["lane"])
+    due_at = None if first is None else max(first, lane["open_at"])
+    return _update(tx, lane, open_at=lane["open_at"], due_at=due_at)
+
+
+def _free(tx: Tx, row: Row, open_at: int) -> Row:
+    """Open the lane of a claim that has ended, unless somebody else has claimed in it since."""
+    lane = _lane(tx, row["box"], row["lane"])
+    if lane["open_at"] == row["claimed_until"]:
+        lane = {**lane, "open_at": open_at}
+    lane = _plan(tx, lane)
+    if lane["due_at"] is not None:
+        tx.wake(topic(row["box"]))
+    return lane
+
+
+def _is_due(tx: Tx, lane: Row) -> bool:
+    return lane["due_at"] is not None and lane["due_at"] <= tx.now
+
+
+def _update(tx: Tx, lane: Row, *, open_at: int, due_at: int | None) -> Row:
+    values = {"open_at": open_at, "due_at": due_at}
+    tx.update(delivery_lanes, values, box=lane["box"], lane=lane["lane"])
+    return {**lane, **values}

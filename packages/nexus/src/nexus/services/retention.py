@@ -1,11 +1,16 @@
 """Where tables that grow with traffic get their bound."""
 
+import sqlalchemy as sa
+
+from nexus.domain.deliveries import DeliveryStatus
 from nexus.domain.limits import Limits
 from nexus.services import gaps
 from nexus.store.schema import (
     activity,
     agent_events,
     call_answers,
+    deliveries,
+    delivery_lanes,
     idempotency_keys,
     revoked_tokens,
     writers,
@@ -16,6 +21,8 @@ _DAY_MS = 24 * 3600 * 1000
 KEEP_EVENTS_MS = 7 * _DAY_MS
 KEEP_ANSWERS_MS = _DAY_MS
 KEEP_ACTIVITY_MS = 30 * _DAY_MS
+KEEP_MADE_MS = 7 * _DAY_MS
+KEEP_FAILED_MS = 30 * _DAY_MS
 
 
 def prune(tx: Tx, limits: Limits | None = None) -> int:
@@ -30,7 +37,17 @@ def prune(tx: Tx, limits: Limits | None = None) -> int:
                 idempotency_keys.c.created_at < tx.now - KEEP_ANSWERS_MS
             ),
             activity.delete().where(activity.c.at < tx.now - KEEP_ACTIVITY_MS),
+            _ended(tx, DeliveryStatus.DONE, KEEP_MADE_MS),
+            _ended(tx, DeliveryStatus.FAILED, KEEP_FAILED_MS),
+            delivery_lanes.delete().where(
+                delivery_lanes.c.due_at.is_(None), delivery_lanes.c.open_at < tx.now - _DAY_MS
+            ),
             revoked_tokens.delete().where(revoked_tokens.c.expires_at < tx.now),
             writers.delete().where(writers.c.seen_at < tx.now - KEEP_ANSWERS_MS),
         )
     )
+
+
+def _ended(tx: Tx, status: DeliveryStatus, keep_ms: int) -> sa.Delete:
+    past = deliveries.c.ended_at < tx.now - keep_ms
+    return deliveries.delete().where(deliveries.c.status == status, past)

@@ -1,7 +1,7 @@
 """Where it is noticed that the clock is no measure of what agents did; then all begins anew."""
 
 from nexus.domain.watch import NOTE_EVERY_MS, is_set_back, is_unwatched
-from nexus.services import attempts, leases, sessions
+from nexus.services import attempts, deliveries, leases, sessions
 from nexus.store.schema import meta
 from nexus.store.tx import Tx
 
@@ -22,6 +22,7 @@ def note(tx: Tx, lease_ms: int) -> bool:
     begin(tx)
     if is_set_back(passed):
         attempts.end_pauses(tx)
+        deliveries.end_pauses(tx)
     if is_unwatched(passed):
         sessions.hear_all(tx)
         leases.renew_all(tx, lease_ms)

@@ -273,7 +273,7 @@ is_waiting = _one_of(TaskStatus.TODO)
 is_held = _one_of(*HELD_STATUSES)
 
 
-def _partial(name: str, *columns: sa.Column[Any], where: sa.ColumnElement[bool]) -> None:
+def _partial(name: str, *columns: sa.ColumnElement[Any], where: sa.ColumnElement[bool]) -> None:
     sa.Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
@@ -420,14 +420,6 @@ deliveries = sa.Table(
     _at("created_at"),
     _at("ended_at", nullable=True),
     sa.UniqueConstraint("box", "key"),
-    sa.Index(
-        "deliveries_pending",
-        "box",
-        "lane",
-        "id",
-        sqlite_where=sa.text("status = 'pending'"),
-        postgresql_where=sa.text("status = 'pending'"),
-    ),
     sa.Index("deliveries_by_tenant", "tenant_id", "status", "id"),
     sa.Index("deliveries_by_age", "ended_at"),
     sqlite_autoincrement=True,
@@ -437,14 +429,25 @@ deliveries = sa.Table(
 ``key`` names it within its box, so that it is taken in once. ``claimed_until`` is set while it is
 being seen to; ``unsure`` says that it may have had its effect already."""
 
+_is_pending = deliveries.c.status == sa.literal_column("'pending'")
+_partial(
+    "deliveries_pending",
+    *(deliveries.c.box, deliveries.c.lane, deliveries.c.urgent.desc(), deliveries.c.id),
+    where=_is_pending,
+)
+_partial("deliveries_of_tasks", deliveries.c.task_id, where=_is_pending)
+
 delivery_lanes = sa.Table(
     "delivery_lanes",
     metadata,
     sa.Column("box", sa.String(32), primary_key=True),
     sa.Column("lane", sa.String(128), primary_key=True),
     _at("open_at"),
+    _at("due_at", nullable=True),
+    sa.Index("delivery_lanes_due", "box", "due_at"),
 )
-"""The lanes that wait for their pace: nothing of them is seen to before ``open_at``."""
+"""The lanes that there are. Nothing of one is seen to before ``open_at``: so it keeps its pace, and
+goes one at a time. ``due_at`` is when the first that pends in it can be seen to, if any pends."""
 
 slack_channels = sa.Table(
     "slack_channels",

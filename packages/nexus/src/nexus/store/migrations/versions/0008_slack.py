@@ -58,7 +58,14 @@ def _deliveries() -> None:
     op.create_index(
         "deliveries_pending",
         "deliveries",
-        ["box", "lane", "id"],
+        ["box", "lane", sa.text("urgent DESC"), "id"],
+        sqlite_where=_PENDING,
+        postgresql_where=_PENDING,
+    )
+    op.create_index(
+        "deliveries_of_tasks",
+        "deliveries",
+        ["task_id"],
         sqlite_where=_PENDING,
         postgresql_where=_PENDING,
     )
@@ -69,7 +76,9 @@ def _deliveries() -> None:
         sa.Column("box", sa.String(32), primary_key=True),
         sa.Column("lane", sa.String(128), primary_key=True),
         sa.Column("open_at", sa.BigInteger(), nullable=False),
+        sa.Column("due_at", sa.BigInteger(), nullable=True),
     )
+    op.create_index("delivery_lanes_due", "delivery_lanes", ["box", "due_at"])
 
 
 def _places() -> None:
