@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -14,7 +13,7 @@ from nexus.domain.errors import Invalid, Stopped, Unavailable
 from nexus.integrations import worker
 from nexus.integrations.worker import Halted, Postponed, Record, Undeliverable
 from nexus.services import activity, deliveries
-from nexus.store import schema
+from nexus.store import open_database, schema
 from nexus.store.tx import Row, Tx
 from service_world import ServiceWorld
 
@@ -61,6 +60,17 @@ async def later(one: Node, world: ServiceWorld, seconds: float) -> None:
     """Let time pass, and the worker see that."""
     world.time.advance(seconds=seconds)
     one.wake()
+
+
+@pytest.fixture
+def two_worlds(postgres_url: str) -> Iterator[tuple[ServiceWorld, ServiceWorld]]:
+    """A database with two nodes of its own."""
+    first, second = ServiceWorld(postgres_url), ServiceWorld.__new__(ServiceWorld)
+    second.__dict__.update(first.__dict__)
+    second.database = open_database(postgres_url)
+    yield first, second
+    first.database.close()
+    second.database.close()
 
 
 async def test_a_lane_is_seen_to_in_order(world: ServiceWorld) -> None:
@@ -354,23 +364,27 @@ async def test_an_idle_box_is_looked_at_once_a_second_and_a_blocked_one_no_more(
         await one.until("done", "held", "waits")
 
 
+async def test_what_others_are_about_is_waited_for_and_not_asked_after_all_the_time(
+    two_worlds: tuple[ServiceWorld, ServiceWorld],
+) -> None:
+    world, _ = two_worlds
+    async with node(world) as one:
+        with world.database.writer.begin() as connection:
+            lane = {"box": BOX, "lane": "a", "open_at": world.time(), "due_at": world.time()}
+            connection.execute(schema.delivery_lanes.insert().values(lane))
+        with world.database.writer.begin() as connection:
+            connection.execute(schema.delivery_lanes.select().with_for_update())
+            before = asyncio.get_running_loop().time()
+            one.wake()
+            await turns(100)
+            passed = asyncio.get_running_loop().time() - before
+        assert 1 <= one.store.asked["claim"] <= 2 + passed / 0.05
+
+
 async def turns(number: int) -> None:
     """Let everything that is ready run, so often."""
     for _ in range(number):
         await asyncio.sleep(0.001)
-
-
-@pytest.fixture
-def two_worlds(postgres_url: str) -> Any:
-    """A database with two nodes of its own."""
-    first, second = ServiceWorld(postgres_url), ServiceWorld.__new__(ServiceWorld)
-    second.__dict__.update(first.__dict__)
-    from nexus.store import open_database
-
-    second.database = open_database(postgres_url)
-    yield first, second
-    first.database.close()
-    second.database.close()
 
 
 async def test_a_second_node_shares_the_work_and_nothing_is_done_twice(

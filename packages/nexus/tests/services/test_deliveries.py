@@ -1,5 +1,7 @@
 """What comes in from other services and goes out to them: each once, in its order, to an end."""
 
+import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -298,6 +300,31 @@ def test_made_ones_go_after_a_week_and_failed_ones_after_a_month(world: ServiceW
     world.time.advance(seconds=30 * DAY_S + 1)
     world.run(retention.prune)
     assert world.run(all_of).keys() == {"pending"}
+
+
+def test_to_claim_takes_no_longer_where_thousands_wait(tmp_path: Path) -> None:
+    """Counted in steps of the database's own machine, so that it is the same every time."""
+    world = ServiceWorld(tmp_path / "nexus.db")
+
+    def effort(waiting: int) -> int:
+        letters = [letter(world.admin.tenant_id, f"{waiting} {n}") for n in range(waiting)]
+        world.run(deliveries.post_all, letters)
+        steps = itertools.count()
+
+        def act(tx: Tx) -> None:
+            driver: Any = tx.connection.connection.driver_connection
+            driver.set_progress_handler(lambda: next(steps) and None, 1)
+            (row,) = deliveries.claim(tx, BOX, limit=16)
+            deliveries.end(tx, row)
+            assert deliveries.next_due(tx, BOX) == 0
+            driver.set_progress_handler(None, 1)
+
+        world.run(act)
+        return next(steps)
+
+    few, many = effort(10), effort(5_000)
+    world.database.close()
+    assert 100 < many < 1.5 * few
 
 
 def lanes(tx: Tx) -> set[str]:

@@ -36,11 +36,6 @@ _FOR_THE_LAW = "who did what is no part of the work; tests of its own meddle wit
 _FOR_OPERATORS = "who may come in is settled before the first step; tests of its own say how"
 _FOR_OTHERS = "what comes in and goes out is no part of the work; it has a state machine of its own"
 NO_STEPS = {
-    **{
-        f"deliveries.{name}": _FOR_OTHERS
-        for name in ("claim", "end", "fail", "next_due", "pending", "post", "post_all")
-        + ("postpone", "release", "retry")
-    },
     "audit.append": _FOR_THE_LAW,
     "audit.newest": _FOR_THE_LAW,
     "audit.verify": _FOR_THE_LAW,
@@ -61,6 +56,16 @@ NO_STEPS = {
     "approval.count_pending": _FOR_JOINING,
     "approval.pending": _FOR_JOINING,
     "approval.reject": _FOR_JOINING,
+    "deliveries.claim": _FOR_OTHERS,
+    "deliveries.end": _FOR_OTHERS,
+    "deliveries.fail": _FOR_OTHERS,
+    "deliveries.next_due": _FOR_OTHERS,
+    "deliveries.pending": _FOR_OTHERS,
+    "deliveries.post": _FOR_OTHERS,
+    "deliveries.post_all": _FOR_OTHERS,
+    "deliveries.postpone": _FOR_OTHERS,
+    "deliveries.release": _FOR_OTHERS,
+    "deliveries.retry": _FOR_OTHERS,
     "idempotency.came_before": _FOR_JOINING,
     "identity.client": "a caller is known before it commands",
     "identity.principal": "a caller is known before it commands",
