@@ -5,6 +5,7 @@ https://docs.slack.dev/reference/interaction-payloads/block_actions-payload
 
 import json
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,9 +35,10 @@ class _Reply:
 class Interactions:
     """Words clicks, and does what the app answers to their ``response_url``."""
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(self, workspace: Workspace, happened: Callable[[], None]) -> None:
         self.base_url = ""
         self._workspace = workspace
+        self._happened = happened
         self._replies: dict[str, _Reply] = {}
 
     def click(self, user: User, message: Message, label: str) -> Json:
@@ -101,6 +103,7 @@ class Interactions:
             return _refused(refusal.error, 400)
         except ValueError:
             return _refused("invalid_payload", 400)
+        self._happened()
         return web.Response(text="ok")
 
     def _do(self, reply: _Reply, wish: Json) -> None:

@@ -41,7 +41,7 @@ class SlackServer:
         self.workspace = Workspace(self.time, self._heard)
         self._changes = Changes()
         self._faults = Faults()
-        self._interactions = Interactions(self.workspace)
+        self._interactions = Interactions(self.workspace, self._changes.happened)
         self._http = HttpCourier(self.app, self.time, rules, http)
         self._sockets = SocketMode(self.app, rules, self._changes.happened)
         self._post = PostOffice(self.time, rules, self._changes.happened)
