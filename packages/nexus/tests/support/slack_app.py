@@ -67,8 +67,12 @@ class ListeningApp:
             self.interactions.append(json.loads(parse_qs(body.decode())["payload"][0]))
 
     def told(self, kind: str) -> list[Json]:
-        """Return the events of a type, without their envelopes."""
-        return [one["event"] for one in self.events if one["event"]["type"] == kind]
+        """Return the events of a type without their envelopes, in the order they happened in.
+
+        They may arrive in another one, for Slack sends them side by side.
+        """
+        events = [one["event"] for one in self.events if one["event"]["type"] == kind]
+        return sorted(events, key=lambda event: str(event["event_ts"]))
 
 
 @contextlib.asynccontextmanager

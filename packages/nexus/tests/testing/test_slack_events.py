@@ -85,6 +85,22 @@ async def test_a_mention_is_told_twice_under_two_event_ids(
     assert "channel_type" not in reply
 
 
+async def test_an_edit_of_a_mention_brings_the_mention_again_under_another_event_id(
+    slack: SlackServer, app: ListeningApp, anna: Person, channel: Channel
+) -> None:
+    said = await anna.say(channel, f"{slack.mention} hlep")
+    await anna.edit(said, f"{slack.mention} help")
+    await anna.edit(said, "never mind")
+    await slack.settled()
+    first, second = app.told("app_mention")
+    assert first["ts"] == second["ts"] == said.ts
+    assert "edited" not in first
+    assert second["edited"]["user"] == anna.id
+    assert second["text"] == f"{slack.mention} help"
+    mentions = [one for one in app.events if one["event"]["type"] == "app_mention"]
+    assert len({one["event_id"] for one in mentions}) == 2
+
+
 async def test_direct_messages_bring_no_mention(
     slack: SlackServer, app: ListeningApp, anna: Person
 ) -> None:
@@ -302,6 +318,13 @@ async def test_a_replay_is_the_same_bytes_under_the_same_signature(
     assert app.headers[0][name] == app.headers[1][name]
 
 
+async def test_an_app_that_is_taken_out_is_told_so(slack: SlackServer, app: ListeningApp) -> None:
+    slack.revoke_tokens()
+    await slack.settled()
+    assert app.told("tokens_revoked")[0]["tokens"] == {"oauth": [], "bot": [slack.app.user.id]}
+    assert len(app.told("app_uninstalled")) == 1
+
+
 async def test_the_same_event_can_come_twice_and_events_out_of_order(
     slack: SlackServer, app: ListeningApp, anna: Person
 ) -> None:
@@ -313,7 +336,7 @@ async def test_the_same_event_can_come_twice_and_events_out_of_order(
     await slack.settled()
     slack.repeat(slack.deliveries[0])
     await slack.settled()
-    assert [one["text"] for one in app.told("message")] == ["two", "one", "one"]
+    assert [one["event"]["text"] for one in app.events] == ["two", "one", "one"]
     assert app.events[1]["event_id"] == app.events[2]["event_id"] != app.events[0]["event_id"]
 
 

@@ -31,14 +31,20 @@ def message_posted(
     if message.subtype == "thread_broadcast" and parent is not None:
         event["root"] = wire(parent)
     yield _in_channel(channel, {**event, "event_ts": message.ts})
+    yield from mentioned(message, channel, app)
+
+
+def mentioned(message: Message, channel: Channel, app: App) -> Iterator[Happening]:
+    """Yield the ``app_mention`` of a message, if it is one.
+
+    An edit of a message that mentions the app, then or only now, brings one again: under the same
+    ``ts`` and another event id, with ``edited`` in it.
+    """
     said_by_others = message.app_id != app.id and message.subtype not in SYSTEM_SUBTYPES
     if channel.kind != "im" and said_by_others and f"<@{app.user.id}>" in message.text:
-        mention = {**wire(message), "type": "app_mention", "channel": channel.id}
-        yield Happening(
-            subscription="app_mention",
-            event={**mention, "event_ts": message.ts},
-            channel=channel,
-        )
+        event = {**wire(message), "type": "app_mention", "channel": channel.id}
+        event["event_ts"] = message.edited_ts or message.ts
+        yield Happening(subscription="app_mention", event=event, channel=channel)
 
 
 def message_changed(
@@ -126,11 +132,11 @@ def reaction(what: str, emoji: str, user_id: str, message: Message, stamp: str) 
     )
 
 
-def tokens_revoked(app: App, stamp: str) -> Happening:
-    """Word that the app's tokens are void."""
+def taken_out(app: App, stamp: str) -> Iterator[Happening]:
+    """Yield that the app was taken out of the workspace, and its tokens are void."""
     tokens = {"oauth": [], "bot": [app.user.id]}
-    event = {"type": "tokens_revoked", "tokens": tokens, "event_ts": stamp}
-    return Happening(subscription="tokens_revoked", event=event)
+    for event in ({"type": "tokens_revoked", "tokens": tokens}, {"type": "app_uninstalled"}):
+        yield Happening(subscription=str(event["type"]), event={**event, "event_ts": stamp})
 
 
 def is_told(app: App, happening: Happening) -> bool:

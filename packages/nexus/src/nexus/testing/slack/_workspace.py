@@ -227,6 +227,8 @@ class Workspace:
         replies = channel.thread(before) if not before.is_reply else ()
         stamp = self.time.stamp()
         self._listen(_events.message_changed(before, after, channel, stamp, replies))
+        if after.text != before.text:
+            self._tell(_events.mentioned(after, channel, self.app))
         return after
 
     def delete(self, message: Message) -> None:
@@ -285,7 +287,7 @@ class Workspace:
 
     def revoke(self) -> None:
         """Make the app's tokens void, as an admin does who takes the app out."""
-        self._listen(_events.tokens_revoked(self.app, self.time.stamp()))
+        self._tell(_events.taken_out(self.app, self.time.stamp()))
         self.app.token_error = "token_revoked"
 
     def _tell(self, happenings: Iterator[Happening]) -> None:
