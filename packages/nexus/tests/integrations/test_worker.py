@@ -9,6 +9,7 @@ import pytest
 from box_worker import Act, Maker, Node, node, nothing
 from eventually import eventually
 from letters import BOX, retry
+from nexus.domain.audit_chain import End
 from nexus.domain.errors import Invalid, Stopped, Unavailable
 from nexus.integrations import worker
 from nexus.integrations.worker import Halted, Postponed, Record, Undeliverable
@@ -133,6 +134,24 @@ async def test_what_is_recorded_is_recorded_with_the_end(world: ServiceWorld) ->
         await one.post("k")
         await one.until("done", "k")
         assert await one.store.read(notes) == {"k"}
+
+
+async def test_the_end_of_the_audit_log_is_held_on_to_once_it_is_on_disk(
+    world: ServiceWorld,
+) -> None:
+    end = End(tenant_id=world.admin.tenant_id, seq=1, seal="seal")
+
+    async def act(_row: Row) -> Record:
+        return lambda _tx: end
+
+    async with node(world, Maker(acts={"k": act})) as one:
+        await one.post("k")
+        await one.until("done", "k")
+
+        async def held() -> bool:
+            return one.ends == [end]
+
+        await eventually(held, what="the end is held")
 
 
 async def test_a_record_that_a_rule_forbids_fails_visibly_and_changes_nothing(
@@ -331,7 +350,7 @@ async def test_an_end_that_comes_after_somebody_else_claimed_records_nothing(
         gate.opened.set()
 
         async def tried() -> bool:
-            return one.store.asked["end"] > 0
+            return one.store.asked["_end"] > 0
 
         await eventually(tried, what="the end was tried")
         await one.post("beside", lane="b")

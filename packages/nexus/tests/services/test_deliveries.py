@@ -232,6 +232,12 @@ def test_a_failed_one_is_retried_as_a_fresh_one_before_what_came_after(world: Se
     world.run(retry, "1")
     (row,) = claim(world)
     assert (row["key"], row["tries"], row["ended_at"]) == ("1", 0, None)
+    world.time.advance(seconds=CLAIM_S)
+    (unsure,) = claim(world)
+    world.run(deliveries.fail, unsure, "no such channel")
+    world.run(retry, "1")
+    (row,) = claim(world)
+    assert not row["unsure"], "a person has looked"
     with pytest.raises(Conflict):
         world.run(retry, "2")
 

@@ -174,7 +174,8 @@ class Deliveries(RuleBasedStateMachine):
         failed = self.of_status("failed")
         item = failed[which % len(failed)]
         self.world.run(retry, item.key)
-        item.status, item.tries, item.due = "pending", 0, self.model.now()
+        item.status, item.tries, item.unsure = "pending", 0, False
+        item.due = self.model.now()
 
     @precondition(lambda self: self.held)
     @rule(which=ANY)

@@ -24,9 +24,11 @@ from service_world import ServiceWorld
 Act = Callable[[Row], Awaitable[Record]]
 
 
-class _NoAnchor:
+class HeldEnds(list[End]):
+    """An anchor that remembers what it held on to."""
+
     async def hold(self, end: End) -> None:
-        raise AssertionError("deliveries are not audited")
+        self.append(end)
 
 
 class CountingStore:
@@ -80,6 +82,7 @@ class Node:
     bus: LocalBus
     maker: Maker
     told: list[str | None]
+    ends: HeldEnds
     task: asyncio.Task[None]
     tenant_id: str
 
@@ -122,7 +125,7 @@ class Node:
 @contextlib.asynccontextmanager
 async def node(world: ServiceWorld, maker: Maker | None = None, **box: Any) -> AsyncIterator[Node]:
     """Have a node see to the tests' box until the block ends."""
-    bus, maker, told = LocalBus(), maker or Maker(), list[str | None]()
+    bus, maker, told, ends = LocalBus(), maker or Maker(), list[str | None](), HeldEnds()
     store = CountingStore(open_unit_of_work(world.database, bus.wake, world.time))
     platform = Platform(
         store=store,
@@ -130,13 +133,15 @@ async def node(world: ServiceWorld, maker: Maker | None = None, **box: Any) -> A
         tokens=Tokens(Keyring.of(b"k" * 32)),
         pepper=b"pepper",
         clock=world.time,
-        anchor=_NoAnchor(),
+        anchor=ends,
     )
     worker = Worker(platform, Box(name=BOX, handle=maker, **box), told.append)
     task = asyncio.create_task(worker.run())
     tenant_id = world.admin.tenant_id
     try:
-        yield Node(store=store, bus=bus, maker=maker, told=told, task=task, tenant_id=tenant_id)
+        yield Node(
+            store=store, bus=bus, maker=maker, told=told, ends=ends, task=task, tenant_id=tenant_id
+        )
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -11,6 +11,7 @@ import structlog
 from prometheus_client import Counter
 
 from nexus.delivery.patience import patiently
+from nexus.domain.audit_chain import End
 from nexus.domain.deliveries import pause_ms
 from nexus.domain.errors import Conflict, NexusError, Unavailable
 from nexus.services import deliveries
@@ -33,8 +34,11 @@ HALT_S = 30.0
 _BRIEFLY_S = 0.05
 """How long to wait where others are about what is due."""
 
-Record = Callable[[Tx], object]
-"""Writes what is to be recorded; the store may run it again from the start, as any service."""
+Record = Callable[[Tx], End | None]
+"""Writes what is to be recorded; the store may run it again from the start, as any service.
+
+Returns the end of the audit log where it has added to that.
+"""
 Handler = Callable[[Row], Awaitable[Record]]
 """Does what is to be done outside, and returns what is to be recorded with the end of it.
 
@@ -172,20 +176,16 @@ class Worker:
         Raises:
             _Refused: a rule forbids what is to be recorded.
         """
-
-        def recorded(tx: Tx) -> None:
-            try:
-                record(tx)
-            except NexusError as refusal:
-                raise _Refused from refusal
-
+        gap_ms = self._box.gap_ms
         try:
-            next_, until = await self._claiming(
-                deliveries.end, row, recorded, gap_ms=self._box.gap_ms, go_on=go_on
+            (next_, end), until = await self._claiming(
+                _end, row, record, gap_ms=gap_ms, go_on=go_on
             )
         except Conflict:
             _log.warning("delivery_claim_lost", **_named(row))
             return None
+        if end is not None:
+            await self._platform.anchor.hold(end)
         _ended.labels(self._box.name, "done").inc()
         return None if next_ is None else _Claim(row=next_, until=until)
 
@@ -264,6 +264,22 @@ class Worker:
         if self._halted:
             self._halted = False
             self._tell(None)
+
+
+def _end(
+    tx: Tx, row: Row, record: Record, *, gap_ms: int, go_on: bool
+) -> tuple[Row | None, End | None]:
+    """Record what was done; return the next of its lane, and the end of the audit log."""
+    ends: list[End | None] = []
+
+    def recorded(tx: Tx) -> None:
+        try:
+            ends.append(record(tx))
+        except NexusError as refusal:
+            raise _Refused from refusal
+
+    next_ = deliveries.end(tx, row, recorded, gap_ms=gap_ms, go_on=go_on)
+    return next_, ends[0]
 
 
 def _now() -> float:

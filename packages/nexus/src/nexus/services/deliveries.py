@@ -164,12 +164,15 @@ def fail(tx: Tx, row: Row, why: str) -> None:
 
 
 def retry(tx: Tx, row: Row) -> None:
-    """Have a failed delivery tried anew, as often as a fresh one, before all that came after it.
+    """Have a failed delivery tried anew, as a fresh one, before all that came after it.
+
+    It is no longer ``unsure``: whoever has it retried has looked.
 
     Raises:
         Conflict: it has not failed.
     """
-    values = {"status": DeliveryStatus.PENDING, "tries": 0, "due_at": tx.now, "ended_at": None}
+    values = {"status": DeliveryStatus.PENDING, "due_at": tx.now, "ended_at": None}
+    values |= {"tries": 0, "unsure": False}
     if not tx.update(deliveries, values, id=row["id"], status=DeliveryStatus.FAILED):
         raise Conflict(f"delivery {row['id']} is {row['status']}; only a failed one is retried")
     _plan(tx, _lane(tx, row["box"], row["lane"]))
