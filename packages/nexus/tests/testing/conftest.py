@@ -11,7 +11,7 @@ from slack_app import ListeningApp, listening_app
 
 @pytest.fixture
 async def slack() -> AsyncIterator[SlackServer]:
-    rules = Rules(paced=False, retry_after_s=(0.0, 0.01, 0.02), answer_within_s=0.5)
+    rules = Rules(paced=False, retry_after_s=(0.0, 0.01, 0.02))
     async with SlackServer.running(rules=rules) as slack:
         yield slack
 

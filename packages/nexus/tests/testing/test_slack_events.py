@@ -46,6 +46,7 @@ async def test_a_message_arrives_signed_in_an_envelope(
     slack: SlackServer, app: ListeningApp, anna: Person, channel: Channel
 ) -> None:
     said = await anna.say(channel, "a < b & <@U1> <https://x.example|x>")
+    assert said.shown == said.text
     await slack.settled()
     (event,) = [one for one in app.events if one["event"].get("user") == anna.id]
     assert event["type"] == "event_callback"
@@ -257,7 +258,7 @@ async def test_an_app_can_refuse_retries(
 
 
 async def test_who_answers_too_late_or_is_gone_is_asked_again() -> None:
-    rules = Rules(retry_after_s=(0.0,), answer_within_s=0.05)
+    rules = Rules(retry_after_s=(0.0,), answer_within_s=0.2)
     async with SlackServer.running(rules=rules) as slack:
         anna = slack.user("anna")
         async with listening_app(slack) as app:

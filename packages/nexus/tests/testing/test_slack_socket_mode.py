@@ -173,7 +173,7 @@ async def test_an_ending_connection_says_so_and_is_closed(slack: SlackServer, wa
 
 
 async def test_whoever_is_not_connected_is_asked_again_once_it_is() -> None:
-    rules = Rules(retry_after_s=(0.0, 0.2, 0.2))
+    rules = Rules(retry_after_s=(0.0, 0.3, 1.0))
     async with SlackServer.running(rules=rules) as slack:
         someone = slack.user("someone")
         async with listener(slack):
@@ -193,7 +193,7 @@ def has_tries(delivery: Delivery, count: int) -> bool:
 
 
 async def test_what_a_cut_connection_did_not_acknowledge_comes_again_over_the_next() -> None:
-    async with SlackServer.running(rules=Rules(retry_after_s=(0.0, 0.5, 0.5))) as slack:
+    async with SlackServer.running(rules=Rules(retry_after_s=(0.0, 0.5, 1.0))) as slack:
         async with listener(slack, ping_interval=0.05) as app:
             app.silent = True
             await slack.user("anna").tell_app("hello")

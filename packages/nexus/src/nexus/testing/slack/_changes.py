@@ -28,13 +28,16 @@ class Changes:
         """
         try:
             async with asyncio.timeout(within_s):
-                while not (seen := _looked(see)):
-                    await self._next.wait()
-                return seen
+                return await self._seen(see)
         except TimeoutError:
             raise NeverHappenedError(
                 f"it did not happen within {within_s:g} s; Slack shows:\n{shown()}"
             ) from None
+
+    async def _seen(self, see: Callable[[], T]) -> T:
+        while not (seen := _looked(see)):
+            await self._next.wait()
+        return seen
 
 
 def _looked(see: Callable[[], T]) -> T | None:

@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import time
+from dataclasses import replace
 from enum import StrEnum
 from urllib.parse import urlencode
 
@@ -89,25 +90,21 @@ class HttpCourier:
         """Post bytes under headers, and tell what came of it."""
         async with self._places:
             began = time.perf_counter()
-            failure, status, text, no_retry = None, None, "", False
-            try:
-                async with self._http.post(
-                    url, data=body, headers=headers, timeout=self._timeout
-                ) as answer:
-                    text = await answer.text()
-                    status, no_retry = answer.status, "X-Slack-No-Retry" in answer.headers
-                    failure = None if answer.ok else "http_error"
-            except TimeoutError:
-                failure = "http_timeout"
-            except aiohttp.ClientError:
-                failure = "connection_failed"
+            answer = await self._answer(url, body, headers)
             took_ms = (time.perf_counter() - began) * 1000
-        return Answer(
-            failure=failure,
-            status=status,
-            body=text,
-            took_ms=took_ms,
-            no_retry=no_retry,
-            sent_headers=headers,
-            sent_body=body,
-        )
+        return replace(answer, took_ms=took_ms, sent_headers=headers, sent_body=body)
+
+    async def _answer(self, url: str, body: bytes, headers: dict[str, str]) -> Answer:
+        asked = self._http.post(url, data=body, headers=headers, timeout=self._timeout)
+        try:
+            async with asked as answer:
+                return Answer(
+                    failure=None if answer.ok else "http_error",
+                    status=answer.status,
+                    body=await answer.text(),
+                    no_retry="X-Slack-No-Retry" in answer.headers,
+                )
+        except TimeoutError:
+            return Answer(failure="http_timeout")
+        except aiohttp.ClientError:
+            return Answer(failure="connection_failed")

@@ -52,28 +52,13 @@ class Interactions:
         button = _found(standing, label)
         stamp = self._workspace.time.stamp()
         app = self._workspace.app
-        team = self._workspace.teams[user.team_id]
-        container: Json = {
-            "type": "message",
-            "message_ts": standing.ts,
-            "channel_id": channel.id,
-            "is_ephemeral": False,
-        }
-        if standing.thread_ts is not None:
-            container["thread_ts"] = standing.thread_ts
         return {
             "type": "block_actions",
-            "user": {
-                "id": user.id,
-                "username": user.name,
-                "name": user.name,
-                "team_id": user.team_id,
-            },
+            **self._whose(user),
             "api_app_id": app.id,
             "token": app.verification_token,
-            "container": container,
+            "container": _container(standing),
             "trigger_id": f"{stamp}.{secrets.token_hex(8)}",
-            "team": {"id": team.id, "domain": team.domain},
             "enterprise": None,
             "is_enterprise_install": False,
             "channel": {"id": channel.id, "name": channel.name or "directmessage"},
@@ -81,6 +66,14 @@ class Interactions:
             "state": {"values": {}},
             "response_url": self._response_url(standing, user),
             "actions": [_action(button, stamp)],
+        }
+
+    def _whose(self, user: User) -> Json:
+        team = self._workspace.teams[user.team_id]
+        names = {"username": user.name, "name": user.name}
+        return {
+            "user": {"id": user.id, **names, "team_id": user.team_id},
+            "team": {"id": team.id, "domain": team.domain},
         }
 
     def _response_url(self, message: Message, user: User) -> str:
@@ -144,6 +137,17 @@ def _found(message: Message, label: str) -> Button:
             return button
     there = ", ".join(repr(button.label) for button in message.buttons) or "none"
     raise NotThereError(f"no button {label!r} on the message {message.ts}; there are: {there}")
+
+
+def _container(message: Message) -> Json:
+    thread = {} if message.thread_ts is None else {"thread_ts": message.thread_ts}
+    return {
+        "type": "message",
+        "message_ts": message.ts,
+        "channel_id": message.channel_id,
+        "is_ephemeral": False,
+        **thread,
+    }
 
 
 def _action(button: Button, stamp: str) -> Json:

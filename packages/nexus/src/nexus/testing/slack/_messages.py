@@ -91,29 +91,33 @@ class Message:
 
 
 def _words(part: Any) -> Iterator[str]:
-    if isinstance(part, Mapping):
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, Mapping) and part.get("type") == "rich_text_section":
+        yield "".join(_in_line(element) for element in part["elements"])
+    elif isinstance(part, Mapping):
         for name in ("text", "fields", "elements", "accessory"):
-            inner = part.get(name)
-            if isinstance(inner, str):
-                yield inner
-            else:
-                yield from _words(inner)
-    elif isinstance(part, Sequence) and not isinstance(part, str):
+            yield from _words(part.get(name))
+    elif isinstance(part, Sequence):
         for inner in part:
             yield from _words(inner)
 
 
+def _in_line(element: Json) -> str:
+    return f"<@{element['user_id']}>" if element["type"] == "user" else str(element.get("text", ""))
+
+
 def _buttons(blocks: Sequence[Json]) -> Iterator[Button]:
     for block in blocks:
-        for element in [*block.get("elements", ()), block.get("accessory") or {}]:
-            if element.get("type") == "button":
-                yield Button(
-                    label=element["text"]["text"],
-                    action_id=element["action_id"],
-                    value=element.get("value"),
-                    style=element.get("style"),
-                    block_id=block["block_id"],
-                )
+        elements = [*block.get("elements", ()), block.get("accessory") or {}]
+        for element in (one for one in elements if one.get("type") == "button"):
+            yield Button(
+                label=element["text"]["text"],
+                action_id=element["action_id"],
+                value=element.get("value"),
+                style=element.get("style"),
+                block_id=block["block_id"],
+            )
 
 
 def with_ids(block: Json, new_id: Callable[[], str]) -> Json:
