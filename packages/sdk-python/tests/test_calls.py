@@ -63,6 +63,7 @@ async def test_a_status_takes_keywords(nexus: ScriptedNexus, make_client: MakeCl
         (lambda c: c.post_message("t", "  "), "text must not be empty"),
         (lambda c: c.post_message("t", "x", kind="shout"), "kind"),
         (lambda c: c.post_message("t", "x", broadcast="yes"), "broadcast must be True or False"),
+        (lambda c: c.post_message("t", "x", choices=["a"]), "choices need kind='question'"),
         (lambda c: c.post_message("t", "half \ud83d"), "lone surrogate"),
         (lambda c: c.post_message("t", "x" * 300_000), "at most 262144"),
         (lambda c: c.ask_human("t", ""), "question must not be empty"),

@@ -64,6 +64,7 @@ async def test_the_task_is_blocked_before_the_question_is_posted(
     [
         {"isHuman": False},
         {"deleted": True},
+        {"edited": True},
         {"messageTs": "99.999999"},
         {"taskId": "another"},
     ],
@@ -304,3 +305,43 @@ async def test_an_answer_nobody_waits_for_any_more_goes_to_the_handler(
         await asked
     await nexus.send("context_update", says("too late", "100.000002"))
     assert await asyncio.wait_for(heard.get(), 5) == "too late"
+
+
+async def test_a_question_offers_choices_and_any_answer_counts(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    client = make_client()
+
+    @client.on_task_assigned
+    async def handle(payload: TaskAssignedPayload) -> str:
+        answer = await client.ask_human(payload.task_id, "Which?", choices=("main", "next"))
+        return answer.content
+
+    await client.connect()
+    await nexus.assign("t")
+    question = (await nexus.next("post_message")).payload
+    assert (question["choices"], question["kind"]) == (["main", "next"], "question")
+    await client.send_heartbeat()
+    await nexus.send("context_update", says("neither: use dev", "100.000002"))
+    await nexus.until(lambda: len(nexus.of("task_update")) == 2)
+    assert nexus.of("task_update")[1].payload["result"] == "neither: use dev"
+
+
+async def test_wrong_choices_are_refused_before_the_task_is_blocked(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    client = make_client()
+    refusals: list[str] = []
+
+    @client.on_task_assigned
+    async def handle(payload: TaskAssignedPayload) -> None:
+        for choices in (["a"] * 2, [str(n) for n in range(26)], ["x" * 201], [" "]):
+            with pytest.raises(oblivion.InvalidArgument) as refused:
+                await client.ask_human(payload.task_id, "Which?", choices=choices)
+            refusals.append(str(refused.value))
+
+    await client.connect()
+    await nexus.assign("t")
+    await nexus.until(lambda: len(nexus.of("task_update")) == 1)
+    assert nexus.of("task_update")[0].payload["status"] == "DONE"
+    assert [refusal.split(" ")[0] for refusal in refusals] == ["choices", "choices", "each", "each"]

@@ -18,7 +18,7 @@ from oblivion._handlers import Handlers
 from oblivion._inbox import Inbox
 from oblivion._link import Link
 from oblivion._logging import get_log
-from oblivion._questions import Message, Questions
+from oblivion._questions import Asked, Message, Questions
 from oblivion._runner import Runner
 from oblivion._tools import Tools
 from oblivion.errors import OblivionError
@@ -151,7 +151,7 @@ class Agent:
         return asked
 
     async def ask_human(
-        self, task_id: str, question: str, timeout: float | None
+        self, task_id: str, question: Asked, timeout: float | None
     ) -> ContextUpdatePayload:
         """Ask in the task's thread and return the answer, which then counts as handled."""
         message, receipt = await self.questions.ask(task_id, question, timeout)

@@ -1,14 +1,17 @@
 """Where the calls live that an author makes: about the agent, its tasks, threads and tools."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from oblivion._checks import ARGUMENTS
 from oblivion._desk import build
 from oblivion._json import as_object, to_json
+from oblivion._questions import Asked
 from oblivion.errors import InvalidArgument
 from oblivion.protocol import (
+    MAX_CHOICE,
+    MAX_CHOICES,
     AgentStatus,
     ClaimResult,
     ClaimTask,
@@ -136,30 +139,45 @@ class Operations:
         *,
         kind: MessageKind | str = MessageKind.MESSAGE,
         broadcast: bool = False,
+        choices: Sequence[str] = (),
     ) -> PostMessageAck:
         """Write into a task's thread and return where the message stands.
 
         ``broadcast`` shows it in the project's channel, too; ``kind`` is ``message``,
-        ``question`` or ``final``.
+        ``question`` or ``final``. A question may offer ``choices``: at most 25 different
+        answers of at most 200 characters.
         """
+        offered = _choices(choices)
+        if offered and kind != MessageKind.QUESTION:
+            raise InvalidArgument("choices need kind='question'")
         message = build(
             PostMessage,
             task_id=ARGUMENTS.text("task_id", task_id),
             text=ARGUMENTS.text("text", text),
             kind=kind,
             broadcast=ARGUMENTS.flag("broadcast", broadcast),
+            choices=offered,
             client_message_id=str(uuid.uuid4()),
         )
         return await self._parts().agent.calls.call(EventType.POST_MESSAGE, message, PostMessageAck)
 
     async def ask_human(
-        self, task_id: str, question: str, timeout: float | None = None
+        self,
+        task_id: str,
+        question: str,
+        timeout: float | None = None,
+        *,
+        choices: Sequence[str] = (),
     ) -> ContextUpdatePayload:
         """Post a question into the thread of a held task and return the answer.
 
         The task is BLOCKED_ON_HUMAN meanwhile. The answer is the next message of a person that
         is newer than the question; it does not go to ``on_context_update``. ``timeout`` is in
         seconds, None waits without end.
+
+        ``choices`` are answers to choose from, buttons where there are any: at most 25 different
+        ones of at most 200 characters. ``content`` is then the chosen one, or what the person
+        wrote instead.
 
         Raises:
             HumanTimeout: nobody answered in time; the task is IN_PROGRESS again.
@@ -168,7 +186,8 @@ class Operations:
         ARGUMENTS.text("task_id", task_id)
         ARGUMENTS.text("question", question)
         ARGUMENTS.seconds("timeout", timeout)
-        return await self._parts().agent.ask_human(task_id, question, timeout)
+        asked = Asked(text=question, choices=_choices(choices))
+        return await self._parts().agent.ask_human(task_id, asked, timeout)
 
     async def get_thread(self, task_id: str, limit: int | None = None) -> list[ThreadMessage]:
         """Return the messages of a task's thread, oldest first, all or the first ``limit``."""
@@ -219,6 +238,15 @@ def _status(value: object) -> AgentStatus:
     except ValueError:
         words = ", ".join(status.value for status in AgentStatus)
         raise InvalidArgument(f"status must be one of {words}, not {word!r}") from None
+
+
+def _choices(value: object) -> list[str]:
+    offered = list(ARGUMENTS.names("choices", value))
+    if len(offered) > MAX_CHOICES or len(set(offered)) < len(offered):
+        raise InvalidArgument(f"choices must be at most {MAX_CHOICES} different ones")
+    if any(len(choice) > MAX_CHOICE for choice in offered):
+        raise InvalidArgument(f"each of choices must have at most {MAX_CHOICE} characters")
+    return offered
 
 
 def _params(value: object) -> dict[str, Any]:

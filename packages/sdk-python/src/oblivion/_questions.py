@@ -5,6 +5,7 @@ import copy
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import chain
 from typing import TypeAlias
@@ -26,6 +27,15 @@ from oblivion.protocol import (
 )
 
 Message: TypeAlias = tuple[ContextUpdatePayload, Receipt]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked, and the answers to choose from."""
+
+    text: str
+    choices: list[str]
+
 
 _log = get_log("questions")
 
@@ -50,7 +60,7 @@ class Questions:
 
     def take(self, message: ContextUpdatePayload, receipt: Receipt) -> bool:
         """Give a message to the question it answers or may answer; False if there is none."""
-        if not message.is_human or message.deleted:
+        if not message.is_human or message.edited or message.deleted:
             return False
         waiting = [q for q in self._open.get(message.task_id, []) if not q.answer.done()]
         return any(question.take((message, receipt)) for question in waiting)
@@ -67,7 +77,7 @@ class Questions:
             question.fail(copy.copy(error))
 
     async def ask(
-        self, task_id: str, text: str, timeout: float | None
+        self, task_id: str, asked: Asked, timeout: float | None
     ) -> tuple[ContextUpdatePayload, Receipt]:
         """Block the task, post the question, and return the message that answers it.
 
@@ -83,7 +93,7 @@ class Questions:
         self._open.setdefault(task_id, []).append(question)
         try:
             await self._desk.write(hold, TaskStatus.BLOCKED_ON_HUMAN)
-            answer = await self._answer(question, task_id, text, timeout)
+            answer = await self._answer(question, task_id, asked, timeout)
             if self._waits_for_others(question, task_id):
                 await self._go_on(question, hold)
             question.used = True
@@ -116,13 +126,14 @@ class Questions:
         return any(q is not question and not q.answer.done() for q in self._open.get(task_id, []))
 
     async def _answer(
-        self, question: "_Question", task_id: str, text: str, timeout: float | None
+        self, question: "_Question", task_id: str, asked: Asked, timeout: float | None
     ) -> Message:
         message = build(
             PostMessage,
             task_id=task_id,
-            text=text,
+            text=asked.text,
             kind=MessageKind.QUESTION,
+            choices=asked.choices,
             client_message_id=str(uuid.uuid4()),
         )
         posted = await self._calls.call(EventType.POST_MESSAGE, message, PostMessageAck)
@@ -133,7 +144,9 @@ class Questions:
             async with within(self._clock, timeout):
                 return await question.answer
         except TimeoutError:
-            raise HumanTimeout(f"nobody answered within {timeout:g} s: {text!r:.200}") from None
+            raise HumanTimeout(
+                f"nobody answered within {timeout:g} s: {asked.text!r:.200}"
+            ) from None
 
     def _close(self, task_id: str, question: "_Question") -> None:
         questions = self._open.get(task_id, [])

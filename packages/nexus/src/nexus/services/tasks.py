@@ -95,6 +95,9 @@ _FRESH: dict[str, Any] = {
 }
 """Where a task stands that nobody has begun."""
 
+_NOWHERE = {"slack_channel_id": None, "slack_thread_ts": None}
+"""Where in Slack a new task is talked about."""
+
 
 def create(tx: Tx, caller: Principal, wish: CreateTask) -> Task:
     """Store a task; from then on it is never lost.
@@ -119,7 +122,8 @@ def create(tx: Tx, caller: Principal, wish: CreateTask) -> Task:
         "updated_at": tx.now,
     }
     tx.insert(tasks, stored)
-    task = {**stored, "project_name": project["name"], "group_name": project["group_name"]}
+    names = {"project_name": project["name"], "group_name": project["group_name"]}
+    task = {**_NOWHERE, **stored, **names}
     _refuse_oversize(task)
     activity.record(tx, caller.tenant_id, "task_created", task=task, by=caller.client_id)
     tx.wake(leases.DISPATCH)

@@ -1,4 +1,4 @@
-"""Where the conversation of a task lives: who says what, who hears it, whom it wakes."""
+"""Where the conversation of a task lives: who says what and takes it back, who hears it."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from operator import itemgetter
 import sqlalchemy as sa
 from pydantic import StrictBool
 
+from nexus.domain.errors import NotFound
 from nexus.domain.mentions import APP_NAMES, handle_of, mentioned_names
 from nexus.domain.principal import Principal
 from nexus.services import activity, agents, attempts, events, leases, tasks, views
@@ -50,11 +51,35 @@ class Reply(Command):
 
 @dataclass(frozen=True, kw_only=True)
 class Author:
-    """Who speaks: an agent by its id, a person by the client it came through."""
+    """Who speaks: an agent by its id, a person by the client it came through.
+
+    A program of somebody else is neither.
+    """
 
     id: str
     name: str
     is_human: bool
+    is_agent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manner:
+    """How something is said: what for, with which answers to choose from, how loud."""
+
+    kind: MessageKind = MessageKind.MESSAGE
+    choices: tuple[str, ...] = ()
+    broadcast: bool = False
+
+
+PLAINLY = Manner()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Posted:
+    """A message by its own id, and by its place in the thread."""
+
+    id: str
+    ts: str
 
 
 def format_ts(microseconds: int) -> str:
@@ -62,40 +87,87 @@ def format_ts(microseconds: int) -> str:
     return f"{microseconds // 1_000_000}.{microseconds % 1_000_000:06d}"
 
 
-def post(
-    tx: Tx, task: Row, author: Author, text: str, kind: MessageKind = MessageKind.MESSAGE
-) -> str:
-    """Add a message to the thread, tell the holder, wake whom it mentions; return its ``ts``.
+def post(tx: Tx, task: Row, author: Author, text: str, manner: Manner = PLAINLY) -> Posted:
+    """Add a message to the thread, tell the holder, wake whom it mentions.
 
     A person's message sends a task that was blocked on a human back to IN_PROGRESS.
 
     Raises:
         Invalid: the text is too long to be sent to an agent.
     """
-    ts = _next_ts(tx, task["id"])
-    tx.insert(
-        messages,
-        {
-            "id": new_id(),
-            "task_id": task["id"],
-            "ts": ts,
-            "kind": kind,
-            "author_id": author.id,
-            "author": author.name,
-            "is_human": author.is_human,
-            "text": text,
-            "created_at": tx.now,
-        },
-    )
-    update = _update(task, author, text, format_ts(ts))
+    message: Row = {
+        "id": new_id(),
+        "task_id": task["id"],
+        "ts": _next_ts(tx, task["id"]),
+        "kind": manner.kind,
+        "author_id": author.id,
+        "author": author.name,
+        "is_human": author.is_human,
+        "text": text,
+        "choices": list(manner.choices) or None,
+        "created_at": tx.now,
+    }
+    tx.insert(messages, message)
+    update = _update(task, message)
     events.refuse_oversize(update)
-    _record(tx, task, author, text, kind)
+    loud = {"broadcast": True} if manner.broadcast else {}
+    _record(
+        tx, task, message, "message_posted", agent_id=author.id if author.is_agent else None, **loud
+    )
     if author.is_human and task["status"] == TaskStatus.BLOCKED_ON_HUMAN:
         attempts.resume(tx, task)
-    told = [*_for_holder(task, author, update), *_for_mentioned(tx, task, author, text)]
+    told = [*_for_holder(task, update), *_for_mentioned(tx, task, author, text)]
     for agent_id, type_, payload in sorted(told, key=itemgetter(0)):  # all lock in one order
         events.tell(tx, agent_id, type_, payload, task_id=task["id"])
-    return format_ts(ts)
+    return Posted(id=message["id"], ts=update.message_ts)
+
+
+def edit(tx: Tx, task: Row, message_id: str, text: str) -> bool:
+    """Change what a message says, and tell the holder; False when there is nothing to change.
+
+    An edit is no new message: it answers nothing and wakes nobody. What was deleted stays so.
+
+    Raises:
+        Invalid: the text is too long to be sent to an agent.
+        NotFound: there is no such message in the thread.
+    """
+    message = _find(tx, task, message_id)
+    if message["deleted_at"] is not None or message["text"] == text:
+        return False
+    tx.update(messages, {"text": text, "edited_at": tx.now}, id=message_id)
+    _correct(tx, task, {**message, "text": text}, "message_edited", {"edited": True})
+    return True
+
+
+def delete(tx: Tx, task: Row, message_id: str) -> bool:
+    """Take a message back, and tell the holder; False when that was done before.
+
+    It keeps its place in the thread, empty.
+
+    Raises:
+        NotFound: there is no such message in the thread.
+    """
+    message = _find(tx, task, message_id)
+    if message["deleted_at"] is not None:
+        return False
+    tx.update(messages, {"text": "", "deleted_at": tx.now}, id=message_id)
+    _correct(tx, task, {**message, "text": ""}, "message_deleted", {"deleted": True})
+    return True
+
+
+def _find(tx: Tx, task: Row, message_id: str) -> Row:
+    found = tx.one(messages.select().where(messages.c.id == message_id))
+    if found is None or found["task_id"] != task["id"]:
+        raise NotFound(f"there is no message {message_id} in the thread of task {task['id']}")
+    return found
+
+
+def _correct(tx: Tx, task: Row, message: Row, type_: str, marks: dict[str, bool]) -> None:
+    update = _update(task, message).model_copy(update=marks)
+    events.refuse_oversize(update)
+    _record(tx, task, message, type_)
+    for agent_id, event, payload in _for_holder(task, update):
+        events.tell(tx, agent_id, event, payload, task_id=task["id"])
 
 
 def post_as_agent(tx: Tx, agent_id: str, wish: PostMessage) -> PostMessageAck:
@@ -105,8 +177,10 @@ def post_as_agent(tx: Tx, agent_id: str, wish: PostMessage) -> PostMessageAck:
         NotFound: no such task in its groups.
     """
     task = leases.visible(tx, agent_id, wish.task_id)
-    author = Author(id=agent_id, name=agents.by_id(tx, agent_id)["name"], is_human=False)
-    return PostMessageAck(message_ts=post(tx, task, author, wish.text, wish.kind))
+    name = agents.by_id(tx, agent_id)["name"]
+    author = Author(id=agent_id, name=name, is_human=False, is_agent=True)
+    manner = Manner(kind=wish.kind, choices=tuple(wish.choices), broadcast=wish.broadcast)
+    return PostMessageAck(message_ts=post(tx, task, author, wish.text, manner).ts)
 
 
 def say(tx: Tx, caller: Principal, task_id: str, wish: Say) -> ThreadReplyAck:
@@ -118,7 +192,8 @@ def say(tx: Tx, caller: Principal, task_id: str, wish: Say) -> ThreadReplyAck:
     task = tasks.find(tx, caller, task_id, lock=True)
     name = wish.author or caller.client_id
     author = Author(id=caller.client_id, name=name, is_human=True)
-    return ThreadReplyAck(message_ts=post(tx, task, author, wish.text))
+    posted = post(tx, task, author, wish.text)
+    return ThreadReplyAck(channel_id=task["slack_channel_id"], message_ts=posted.ts)
 
 
 def reply(tx: Tx, caller: Principal, task_id: str, wish: Reply) -> ThreadReplyAck:
@@ -129,9 +204,10 @@ def reply(tx: Tx, caller: Principal, task_id: str, wish: Reply) -> ThreadReplyAc
     """
     if caller.agent_id is None:
         return say(tx, caller, task_id, Say(text=wish.message))
-    own_id = tasks.find(tx, caller, task_id)["id"]
-    message = PostMessage(task_id=own_id, text=wish.message, broadcast=wish.broadcast)
-    return ThreadReplyAck(message_ts=post_as_agent(tx, caller.agent_id, message).message_ts)
+    task = tasks.find(tx, caller, task_id)
+    message = PostMessage(task_id=task["id"], text=wish.message, broadcast=wish.broadcast)
+    posted = post_as_agent(tx, caller.agent_id, message)
+    return ThreadReplyAck(channel_id=task["slack_channel_id"], message_ts=posted.message_ts)
 
 
 def _next_ts(tx: Tx, task_id: str) -> int:
@@ -139,34 +215,41 @@ def _next_ts(tx: Tx, task_id: str) -> int:
     return max(tx.now * 1000, (newest or 0) + 1)
 
 
-def _record(tx: Tx, task: Row, author: Author, text: str, kind: MessageKind) -> None:
+def _record(
+    tx: Tx, task: Row, message: Row, type_: str, *, agent_id: str | None = None, **more: bool
+) -> None:
     activity.record(
         tx,
         task["tenant_id"],
-        "message_posted",
-        agent_id=None if author.is_human else author.id,
+        type_,
+        agent_id=agent_id,
         task=task,
-        author=author.name,
-        is_human=author.is_human,
-        kind=kind,
-        text=text,
+        author=message["author"],
+        is_human=message["is_human"],
+        kind=message["kind"],
+        text=message["text"],
+        message_id=message["id"],
+        message_ts=format_ts(message["ts"]),
+        **more,
     )
 
 
-def _update(task: Row, author: Author, text: str, ts: str) -> ContextUpdatePayload:
+def _update(task: Row, message: Row) -> ContextUpdatePayload:
     return ContextUpdatePayload(
         task_id=task["id"],
-        message_ts=ts,
-        author=author.name,
-        author_id=author.id,
-        content=text,
-        is_human=author.is_human,
+        slack_channel_id=task["slack_channel_id"],
+        slack_thread_ts=task["slack_thread_ts"],
+        message_ts=format_ts(message["ts"]),
+        author=message["author"],
+        author_id=message["author_id"],
+        content=message["text"],
+        is_human=message["is_human"],
     )
 
 
-def _for_holder(task: Row, author: Author, update: ContextUpdatePayload) -> Iterator[_Told]:
+def _for_holder(task: Row, update: ContextUpdatePayload) -> Iterator[_Told]:
     holder = task["holder_agent_id"]
-    if task["status"] in HELD_STATUSES and holder != author.id:
+    if task["status"] in HELD_STATUSES and holder != update.author_id:
         yield holder, EventType.CONTEXT_UPDATE, update
 
 
@@ -216,4 +299,8 @@ def _message(row: Row) -> ThreadMessage:
         text=row["text"],
         is_human=row["is_human"],
         created_at=views.moment(row["created_at"]),
+        kind=row["kind"],
+        choices=row["choices"] or [],
+        edited=row["edited_at"] is not None,
+        deleted=row["deleted_at"] is not None,
     )

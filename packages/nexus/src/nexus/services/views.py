@@ -85,6 +85,8 @@ def _detailed(row: Row) -> dict[str, Any]:
         "required_capabilities": row["required_capabilities"],
         "source": row["source"],
         "source_url": row["source_url"],
+        "slack_channel_id": row["slack_channel_id"],
+        "slack_thread_ts": row["slack_thread_ts"],
         "metadata": row["metadata"],
     }
 

@@ -10,6 +10,8 @@ from oblivion.protocol._base import (
     format_timestamp,
 )
 from oblivion.protocol._calls import (
+    MAX_CHOICE,
+    MAX_CHOICES,
     Acknowledged,
     ActiveTask,
     AgentReady,
@@ -87,6 +89,8 @@ __all__ = [
     "DURABLE_EVENTS",
     "FINAL_STATUSES",
     "HELD_STATUSES",
+    "MAX_CHOICE",
+    "MAX_CHOICES",
     "MAX_FRAME_BYTES",
     "NAMESPACE",
     "PROTOCOL_VERSION",

@@ -2,13 +2,23 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from oblivion.protocol._base import Timestamp, WireModel
 from oblivion.protocol._vocabulary import AgentStatus, MessageKind, TaskStatus
 
 LARGEST = 2**63 - 1
 """The largest number that travels as an attempt or a ``seq``."""
+
+
+MAX_CHOICES = 25
+"""So many answers a question may offer."""
+
+MAX_CHOICE = 200
+"""So many characters an answer that is offered may have."""
+
+Choice = Annotated[str, Field(min_length=1, max_length=MAX_CHOICE, pattern=r"\S")]
+"""An answer that a question offers."""
 
 
 class CallError(WireModel):
@@ -128,6 +138,16 @@ class PostMessage(WireModel):
     kind: MessageKind = MessageKind.MESSAGE
     broadcast: bool = False
     client_message_id: str | None = None
+    choices: list[Choice] = Field(default_factory=list[str], max_length=MAX_CHOICES)
+    """The answers that a question offers; people may answer freely all the same."""
+
+    @model_validator(mode="after")
+    def _only_questions_offer_choices(self) -> "PostMessage":
+        if self.choices and self.kind is not MessageKind.QUESTION:
+            raise ValueError("choices belong to a message of the kind 'question'")
+        if len(set(self.choices)) < len(self.choices):
+            raise ValueError("choices must differ from each other")
+        return self
 
 
 class PostMessageAck(WireModel):

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from oblivion.protocol._base import Timestamp, WireModel
-from oblivion.protocol._vocabulary import ApprovalStatus, TaskStatus
+from oblivion.protocol._vocabulary import ApprovalStatus, MessageKind, TaskStatus
 
 
 class Task(WireModel):
@@ -63,6 +63,12 @@ class ThreadMessage(WireModel):
     text: str = ""
     is_human: bool = False
     created_at: Timestamp | None = None
+    kind: MessageKind = MessageKind.MESSAGE
+    choices: list[str] = Field(default_factory=list[str])
+    """The answers that a question offers."""
+    edited: bool = False
+    deleted: bool = False
+    """Its author took it back; it keeps its place, without text."""
 
 
 class ThreadPage(WireModel):

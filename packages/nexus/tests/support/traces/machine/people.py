@@ -1,6 +1,6 @@
 """Where people make tasks, move them, edit them and speak about them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hypothesis import strategies as st
@@ -9,6 +9,8 @@ from hypothesis.stateful import precondition, rule
 from nexus.domain.errors import Conflict
 from nexus.services import idempotency, tasks, threads
 from nexus.store import Tx
+from nexus.store.schema import messages
+from nexus.store.tx import Row
 from oblivion.protocol import TaskStatus
 from traces.machine.base import Machine
 from traces.machine.choices import (
@@ -151,3 +153,31 @@ class PeopleRules(Machine):
             reply if over_http else say,
             by=task.tenant,
         )
+
+    @precondition(lambda self: self.order)
+    @rule(number=TASKS, which=st.integers(0, 3), taken_back=st.booleans())
+    def correct(self, number: int, which: int, taken_back: bool) -> None:
+        """Change or take back one of a thread's messages: whoever said it, in the same way."""
+        task = self.held(number) if self.somebody_works() else self.task(number)
+        said = self.world.run(messages_of, task.id)
+        if not said:
+            return
+        message = said[which % len(said)]
+        gone = message["deleted_at"] is not None
+
+        def act(tx: Tx) -> bool:
+            row = tasks.find(tx, self.person(task), task.id, lock=True)
+            if taken_back:
+                return threads.delete(tx, row, message["id"])
+            return threads.edit(tx, row, message["id"], f"{message['text']} @a @b")
+
+        self.step(
+            lambda: not gone and model_people.correct(self.model, message["author_id"], task),
+            act,
+            by=task.tenant,
+        )
+
+
+def messages_of(tx: Tx, task_id: str) -> Sequence[Row]:
+    """Return what was said in a thread."""
+    return tx.rows(messages.select().where(messages.c.task_id == task_id).order_by(messages.c.ts))

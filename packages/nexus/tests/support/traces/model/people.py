@@ -46,6 +46,13 @@ def edit(task: ModelTask, wish: EditTask) -> None:
     task.timeout = wish.timeout_seconds
 
 
+def correct(model: Model, author: str, task: ModelTask) -> bool:
+    """Change what is said already: the holder is told, nothing goes on, nobody is woken."""
+    if task.held and task.holder is not None and task.holder != author:
+        events.tell(model, task.holder, EventType.CONTEXT_UPDATE, task)
+    return True
+
+
 def post(model: Model, author: str | None, task: ModelTask, mentions: Collection[str]) -> None:
     """Say something in a task's thread; without an author it is a person who does."""
     if author is None and task.status is TaskStatus.BLOCKED_ON_HUMAN:
