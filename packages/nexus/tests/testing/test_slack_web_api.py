@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import aiohttp
 import pytest
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
@@ -313,6 +314,23 @@ async def test_what_a_method_needs_must_be_given(client: AsyncWebClient) -> None
     assert await refusal(info) == "invalid_arguments"
     form = client.api_call("conversations.info", data={"channel": "C1"})
     assert await refusal(form) == "channel_not_found"
+
+
+async def test_bodies_that_are_no_json_objects_are_refused(slack: SlackServer) -> None:
+    headers = {
+        "Authorization": f"Bearer {slack.app.bot_token}",
+        "Content-Type": "application/json",
+    }
+    async with aiohttp.ClientSession(headers=headers) as http:
+        for body, error in [
+            (b"", "invalid_arguments"),
+            (b"{", "invalid_json"),
+            (b"\xff", "invalid_json"),
+            (b"[" * 100_000, "invalid_json"),
+            (b"[]", "json_not_object"),
+        ]:
+            async with http.post(f"{slack.api_url}chat.postMessage", data=body) as answer:
+                assert (answer.status, (await answer.json())["error"]) == (200, error)
 
 
 async def test_whispers_are_shown_to_one_person_of_the_channel(

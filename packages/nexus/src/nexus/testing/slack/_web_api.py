@@ -62,7 +62,10 @@ class WebApi:
         """Answer a call, or fail it as it was ordered."""
         name = request.match_info["method"]
         needs = METHODS.get(name)
-        arguments = await _arguments(request, needs)
+        try:
+            arguments = await _arguments(request, needs)
+        except RefusedError as refusal:
+            return web.json_response({"ok": False, "error": refusal.error})
         fault = self._faults.take(name)
         if fault is not None and not isinstance(fault, CutAfter):
             self._note(name, arguments, type(fault).__name__)
@@ -145,18 +148,20 @@ async def _arguments(request: web.Request, needs: Method | None) -> Arguments:
     given: dict[str, Any] = dict(request.query)
     if request.content_type == "application/json":
         if needs is None or needs.takes_json:
-            given |= _from_json(await request.text())
+            given |= _from_json(await request.read())
     elif request.method == "POST":
         given |= dict(await request.post())
     return Arguments(given)
 
 
-def _from_json(text: str) -> Json:
+def _from_json(content: bytes) -> Json:
     try:
-        body = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
+        body = json.loads(content or b"{}")
+    except (ValueError, RecursionError):
+        raise RefusedError("invalid_json") from None
+    if not isinstance(body, dict):
+        raise RefusedError("json_not_object")
+    return body
 
 
 async def _failed(request: web.Request, fault: Fault) -> web.StreamResponse:
