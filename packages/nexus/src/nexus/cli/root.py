@@ -23,6 +23,7 @@ from nexus.cli import (
     migrate,
     projects,
     serve,
+    slack,
     stats,
     tail,
     tasks,
@@ -56,7 +57,7 @@ app.command("resume-all")(custody.resume_all)
 custody.add_to(agents.app)
 _GROUPS = (
     *(agents, groups, projects, tasks),
-    *(tokens, clients, tenants, audit, keys, admin),
+    *(tokens, clients, tenants, audit, keys, admin, slack),
 )
 for group in _GROUPS:
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])
