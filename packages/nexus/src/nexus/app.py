@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from nexus.api import Browsers, create_api
@@ -12,6 +12,7 @@ from nexus.delivery import Delivery
 from nexus.domain.audit_chain import End, audit_key
 from nexus.domain.errors import Conflict, Unavailable
 from nexus.gateway import FrontDoor, create_gateway
+from nexus.integrations.slack.webhook import SlackWebhook
 from nexus.key_watch import KeyWatch
 from nexus.keys import (
     AdminCredentials,
@@ -20,10 +21,11 @@ from nexus.keys import (
     read_admin_credentials,
     write_admin_credentials,
 )
-from nexus.services import audit, installation
+from nexus.services import audit, installation, tenants
 from nexus.services.platform import Platform
 from nexus.services.secrets import hash_secret, make_secret
 from nexus.services.tokens import Tokens
+from nexus.services.webhooks import Webhook
 from nexus.settings import Settings, SettingsError
 from nexus.store import Database, DataDirError, StoreError, Tx, open_database, open_unit_of_work
 from nexus.store.clock import wall_clock
@@ -71,8 +73,9 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
         database.claim()
         new_admin = await _bootstrap(platform, settings, keys)
         async with _delivering(platform, _key_watch(platform, settings)) as delivery:
+            sources = await _sources(platform, settings)
             yield Nexus(
-                door=_door(platform, delivery, settings),
+                door=_door(platform, delivery, settings, sources),
                 delivery=delivery,
                 platform=platform,
                 new_admin=new_admin,
@@ -83,10 +86,26 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
         database.close()
 
 
-def _door(platform: Platform, delivery: Delivery, settings: Settings) -> FrontDoor:
+def _door(
+    platform: Platform, delivery: Delivery, settings: Settings, sources: Mapping[str, Webhook]
+) -> FrontDoor:
     browsers = Browsers(origins=settings.cors_origins, hsts_seconds=settings.hsts_seconds)
-    api = create_api(platform, settings.guess_limits, browsers)
+    api = create_api(platform, settings.guess_limits, browsers, sources)
     return create_gateway(platform, delivery, api, browsers.origins)
+
+
+async def _sources(platform: Platform, settings: Settings) -> dict[str, Webhook]:
+    """Return the other services whose webhooks are taken."""
+    tenant_id = await platform.store.read(tenants.id_of, installation.DEFAULT_TENANT)
+    secret = settings.slack_signing_secret
+    return {
+        "slack": SlackWebhook(
+            None if secret is None else secret.get_secret_value(),
+            tenant_id,
+            platform.clock,
+            unsigned=settings.dev,
+        )
+    }
 
 
 def _key_watch(platform: Platform, settings: Settings) -> KeyWatch | None:

@@ -43,6 +43,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         for name in ("GUESSES_PER_ADDRESS", "GUESSES_PER_CLIENT", "REGISTRATIONS_PER_MINUTE")
     }
     process.extra["NEXUS_GUESSES_PER_MINUTE"] = "10000"
+    process.extra["NEXUS_SLACK_SIGNING_SECRET"] = "a-secret-that-nobody-signs-with"
     try:
         process.start()
         admin = _token(process.url, "admin", ADMIN_SECRET)

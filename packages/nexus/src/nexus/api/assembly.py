@@ -1,6 +1,6 @@
 """Where the API is put together from its rooms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -25,11 +25,13 @@ from nexus.api import (
     registration,
     registration_tokens,
     tasks,
+    webhooks,
     work,
 )
 from nexus.api.guard import Guard
 from nexus.api.hashing import Hashers
 from nexus.api.headers import Browsers, SafeHeaders
+from nexus.api.intake import Intake
 from nexus.api.limits import RequestLimits
 from nexus.api.metrics import RequestMetrics
 from nexus.api.origins import opened_for
@@ -38,10 +40,12 @@ from nexus.api.shortcut import Shortcut
 from nexus.api.waiting import Drain
 from nexus.domain.limits import GuessLimits
 from nexus.services.platform import Platform
+from nexus.services.webhooks import Webhook
 
 _ROOMS = (
     *(work, auth, tasks, groups, projects),
     *(registration, registration_tokens, approval, agents, custody, clients, audit, feed, health),
+    webhooks,
 )
 """In the order in which a request looks for its route: where most requests go comes first, and
 what stands in the place of an agent's id before the agents."""
@@ -64,10 +68,14 @@ class _Api(FastAPI):
 
 
 def create_api(
-    platform: Platform, guesses: GuessLimits | None = None, browsers: Browsers | None = None
+    platform: Platform,
+    guesses: GuessLimits | None = None,
+    browsers: Browsers | None = None,
+    sources: Mapping[str, Webhook] | None = None,
 ) -> FastAPI:
     """Return the ASGI app of the HTTP API, served by ``platform``; other origins are kept out.
 
+    ``sources`` are the other services whose webhooks are taken, by the end of their address.
     It holds nothing open: there is nothing to start, and nothing to close.
     """
     limits = guesses or GuessLimits()
@@ -97,6 +105,7 @@ def create_api(
     api.state.hashers = Hashers()
     api.state.guard = Guard(limits)
     api.state.drain = Drain(platform)
+    api.state.intake = Intake(platform, sources or {})
     docs.install(api)
     problems.install(api, routes)
     for room in _ROOMS:

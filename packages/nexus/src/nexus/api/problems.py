@@ -16,7 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nexus.api.answers import Json
 from nexus.api.refusals import Compressed
-from nexus.domain.errors import Invalid, NexusError, TooManyAttempts, Unauthenticated, Unavailable
+from nexus.domain.errors import (
+    Invalid,
+    NexusError,
+    NotSigned,
+    TooManyAttempts,
+    Unauthenticated,
+    Unavailable,
+)
 from oblivion.protocol import ErrorCode, FieldProblem, Problem
 
 logger = structlog.get_logger(__name__)
@@ -49,6 +56,9 @@ _MOST_FIELDS = 50
 
 BASIC = 'Basic realm="nexus", charset="UTF-8"'
 """The challenge to prove oneself with client id and secret (RFC 7617)."""
+
+SIGNATURE = 'Signature realm="nexus"'
+"""The challenge to sign a webhook, in the way of the service that it is of."""
 
 
 def install(api: FastAPI, routes: Iterable[BaseRoute]) -> None:
@@ -121,6 +131,8 @@ def _challenge(error: Unauthenticated) -> str:
     """RFC 6750, section 3: a caller that sent no token is told no error."""
     if isinstance(error, NotProven):
         return BASIC
+    if isinstance(error, NotSigned):
+        return SIGNATURE
     if isinstance(error, NoToken):
         return 'Bearer realm="nexus"'
     said = re.sub(r"[^ !#-\[\]-~]", "?", error.message)

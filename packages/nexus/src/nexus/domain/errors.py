@@ -4,6 +4,7 @@
 
     NexusError
     ├── Unauthenticated       401  no, wrong or expired credentials
+    │   └── NotSigned              it does not come from the service that it says it is of
     ├── Forbidden             403  known, but not allowed
     │   └── TokenRefused           the registration token lets nobody in; ``code`` says why
     ├── NotFound              404  absent, or another tenant's
@@ -43,6 +44,12 @@ class Unauthenticated(NexusError):
 
     code: str = ErrorCode.UNAUTHORIZED
     status = 401
+
+
+class NotSigned(Unauthenticated):
+    """The request does not prove that it comes from the service that it says it is of."""
+
+    code: str = "not_signed"
 
 
 class Forbidden(NexusError):
