@@ -1,0 +1,71 @@
+"""Where it is decided whether what an agent says is shown elsewhere, or is too much, or a loop."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+AGENT_A_MINUTE = 10
+PROJECT_AN_HOUR = 100
+SAME_WITHIN_MS = 10_000
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """Something that an agent said; equal texts have equal ``digest``, ``shown`` is what became."""
+
+    agent_id: str
+    project_id: str
+    digest: str
+    at: int
+    shown: bool = True
+
+
+class Verdict(StrEnum):
+    """What is to be done with a message."""
+
+    SHOW = "show"
+    HOLD_AGENT = "hold_agent"
+    """The agent says too much; the message stays in its thread alone."""
+    HOLD_PROJECT = "hold_project"
+    """The project's agents together say too much."""
+    PAUSE = "pause"
+    """The agent says the same again and again; it is not shown until a person looked."""
+
+
+def judge(lately: Iterable[Utterance], said: Utterance, *, is_question: bool = False) -> Verdict:
+    """Return what is to be done with ``said``, after what was said in the hour before it.
+
+    A question is always shown, for somebody waits for its answer; but not again and again.
+    """
+    earlier = list(lately)
+    own = [one for one in earlier if one.agent_id == said.agent_id]
+    if any(one.digest == said.digest and _since(one, said, SAME_WITHIN_MS) for one in own):
+        return Verdict.PAUSE
+    if is_question:
+        return Verdict.SHOW
+    if _shown(own, said, MINUTE_MS) >= AGENT_A_MINUTE:
+        return Verdict.HOLD_AGENT
+    beside = [one for one in earlier if one.project_id == said.project_id]
+    if _shown(beside, said, HOUR_MS) >= PROJECT_AN_HOUR:
+        return Verdict.HOLD_PROJECT
+    return Verdict.SHOW
+
+
+def _shown(before: Iterable[Utterance], said: Utterance, within_ms: int) -> int:
+    return sum(one.shown and _since(one, said, within_ms) for one in before)
+
+
+def _since(one: Utterance, said: Utterance, within_ms: int) -> bool:
+    return said.at - one.at < within_ms
+
+
+def is_news(lately: Iterable[Utterance], said: Utterance, verdict: Verdict) -> bool:
+    """Say whether people must be told that something is held back: once in each window."""
+    if verdict is Verdict.HOLD_AGENT:
+        mine = [one for one in lately if one.agent_id == said.agent_id]
+        return all(one.shown or not _since(one, said, MINUTE_MS) for one in mine)
+    beside = [one for one in lately if one.project_id == said.project_id]
+    return all(one.shown or not _since(one, said, HOUR_MS) for one in beside)
