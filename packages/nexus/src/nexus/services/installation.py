@@ -17,7 +17,7 @@ _META = Statement(sa.select(meta.c.value).where(meta.c.key == sa.bindparam("key"
 
 def bootstrap(tx: Tx) -> str:
     """Make the tenant ``default`` and the epoch if they are missing; return the tenant's id."""
-    if _meta(tx, "epoch") is None:
+    if note_of(tx, "epoch") is None:
         tx.insert(meta, {"key": "epoch", "value": new_id()})
     tenant = tx.one(tenants.select().where(tenants.c.slug == DEFAULT_TENANT))
     if tenant is not None:
@@ -86,23 +86,23 @@ def has_same_keys(tx: Tx, fingerprint: str, signing: Keyring) -> bool:
 
     Signing keys change by and by: it suffices that a node knows the newest one that any had.
     """
-    pepper, newest = _meta(tx, "pepper"), _meta(tx, "signing_key")
+    pepper, newest = note_of(tx, "pepper"), note_of(tx, "signing_key")
     if pepper not in {None, fingerprint} or newest not in {None, *signing.by_id}:
         return False
-    _put_meta(tx, "pepper", fingerprint)
+    put_note(tx, "pepper", fingerprint)
     note_signing_key(tx, signing.keys[0].id)
     return True
 
 
 def note_signing_key(tx: Tx, key_id: str) -> None:
     """Note which key that signs tokens is the newest."""
-    _put_meta(tx, "signing_key", key_id)
+    put_note(tx, "signing_key", key_id)
 
 
 def begin_epoch(tx: Tx) -> str:
     """Begin a new epoch and return it: agents learn that the numbers of their events went back."""
     fresh = new_id()
-    _put_meta(tx, "epoch", fresh)
+    put_note(tx, "epoch", fresh)
     return fresh
 
 
@@ -118,14 +118,16 @@ def start_alone(tx: Tx, lease_ms: int) -> None:
 
 def epoch_of(tx: Tx) -> str:
     """Return the epoch: it changes when the history of events was reset, e.g. by a restore."""
-    return _meta(tx, "epoch") or ""
+    return note_of(tx, "epoch") or ""
 
 
-def _meta(tx: Tx, key: str) -> str | None:
+def note_of(tx: Tx, key: str) -> str | None:
+    """Return what the installation noted under ``key``."""
     value: str | None = tx.scalar(_META, key=key)
     return value
 
 
-def _put_meta(tx: Tx, key: str, value: str) -> None:
+def put_note(tx: Tx, key: str, value: str) -> None:
+    """Note something of the installation, in the place of what was noted before."""
     if not tx.update(meta, {"value": value}, key=key):
         tx.insert(meta, {"key": key, "value": value})

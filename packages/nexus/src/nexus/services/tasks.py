@@ -1,6 +1,7 @@
 """Where tasks are made, found, and moved by people."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 import orjson
@@ -99,7 +100,16 @@ _NOWHERE = {"slack_channel_id": None, "slack_thread_ts": None}
 """Where in Slack a new task is talked about."""
 
 
-def create(tx: Tx, caller: Principal, wish: CreateTask) -> Task:
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a task comes from: the service, and how that names and shows it."""
+
+    source: str
+    source_id: str
+    source_url: str | None = None
+
+
+def create(tx: Tx, caller: Principal, wish: CreateTask, origin: Origin | None = None) -> Task:
     """Store a task; from then on it is never lost.
 
     Raises:
@@ -113,6 +123,7 @@ def create(tx: Tx, caller: Principal, wish: CreateTask) -> Task:
     stored = {
         **_FRESH,
         **wish.model_dump(),
+        **({} if origin is None else vars(origin)),
         "id": new_id(),
         "tenant_id": caller.tenant_id,
         "project_id": project["id"],
@@ -157,6 +168,12 @@ def find(
     if found is None:
         raise NotFound(f"there is no task {task_id}")
     return found
+
+
+def of_source(tx: Tx, tenant_id: str, source: str, source_id: str) -> Row | None:
+    """Return the task that a service's thing has become."""
+    named = (tasks.c.source == source) & (tasks.c.source_id == source_id)
+    return tx.one(views.select_tasks().where(tasks.c.tenant_id == tenant_id, named))
 
 
 def show(tx: Tx, caller: Principal, task_id: str, *, by_source: bool = True) -> Task:

@@ -76,10 +76,11 @@ PLAINLY = Manner()
 
 @dataclass(frozen=True, kw_only=True)
 class Posted:
-    """A message by its own id, and by its place in the thread."""
+    """A message by its own id and its place in the thread, with the agents that it wakes."""
 
     id: str
     ts: str
+    woken: tuple[str, ...] = ()
 
 
 def format_ts(microseconds: int) -> str:
@@ -119,7 +120,8 @@ def post(tx: Tx, task: Row, author: Author, text: str, manner: Manner = PLAINLY)
     told = [*_for_holder(task, update), *_for_mentioned(tx, task, author, text)]
     for agent_id, type_, payload in sorted(told, key=itemgetter(0)):  # all lock in one order
         events.tell(tx, agent_id, type_, payload, task_id=task["id"])
-    return Posted(id=message["id"], ts=update.message_ts)
+    woken = tuple(agent_id for agent_id, type_, _ in told if type_ is EventType.WAKE_UP)
+    return Posted(id=message["id"], ts=update.message_ts, woken=woken)
 
 
 def edit(tx: Tx, task: Row, message_id: str, text: str) -> bool:
@@ -254,7 +256,8 @@ def _for_holder(task: Row, update: ContextUpdatePayload) -> Iterator[_Told]:
 
 
 def _for_mentioned(tx: Tx, task: Row, author: Author, text: str) -> Iterator[_Told]:
-    names = mentioned_names(text)
+    may_wake = author.is_human or author.is_agent  # two programs would go round in circles
+    names = mentioned_names(text) if may_wake else frozenset()
     for agent in _members(tx, task["group_id"]) if names else ():
         known_as = {agent["client_id"].lower(), handle_of(agent["name"])}
         by_app = names & APP_NAMES and agent["id"] == task["holder_agent_id"]

@@ -506,3 +506,16 @@ slack_pauses = sa.Table(
     _at("paused_at"),
 )
 """The agents whose messages are not mirrored for now, because they went round in circles."""
+
+slack_said = sa.Table(
+    "slack_said",
+    metadata,
+    _counter("id"),
+    sa.Column("agent_id", sa.String(64), nullable=False),
+    sa.Column("project_id", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    _at("at"),
+    _flag("shown"),
+    sa.Index("slack_said_by_age", "at"),
+)
+"""What agents said within the hour, by which it is told when they say too much."""

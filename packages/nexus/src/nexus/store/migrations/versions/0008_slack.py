@@ -30,12 +30,7 @@ def _more_of_what_is_there() -> None:
 def _deliveries() -> None:
     op.create_table(
         "deliveries",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            primary_key=True,
-            autoincrement=True,
-        ),
+        _counter("id"),
         _ref("tenant_id", "tenants.id"),
         sa.Column("box", sa.String(32), nullable=False),
         sa.Column("key", sa.String(255), nullable=False),
@@ -128,6 +123,21 @@ def _people() -> None:
         _count("missed"),
         sa.Column("paused_at", sa.BigInteger(), nullable=False),
     )
+    op.create_table(
+        "slack_said",
+        _counter("id"),
+        sa.Column("agent_id", sa.String(64), nullable=False),
+        sa.Column("project_id", sa.String(64), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        _flag("shown"),
+    )
+    op.create_index("slack_said_by_age", "slack_said", ["at"])
+
+
+def _counter(name: str) -> sa.Column[int]:
+    whole = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+    return sa.Column(name, whole, primary_key=True, autoincrement=True)
 
 
 def _ref(name: str, target: str) -> sa.Column[str]:
