@@ -11,6 +11,7 @@ from nexus.integrations.slack.rendering._buttons import (
     Verb,
     answered,
     choices,
+    paused,
     pressed,
     settled,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "link",
     "message_parts",
     "neutral",
+    "paused",
     "person",
     "pressed",
     "project_channel",

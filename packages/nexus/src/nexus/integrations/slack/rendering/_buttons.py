@@ -158,3 +158,9 @@ def _invites(block: Block) -> bool:
 def answered(part: Part, who: str, what: str) -> Part:
     """Return a question with who chose what in the place of its buttons."""
     return settled(part, f":white_check_mark: {person(who)} chose *{fitted(what, 1000)}*")
+
+
+def paused(line: str, agent_id: str) -> Part:
+    """Return the message that says that an agent is paused, for whoever wants it to go on."""
+    go_on = actions(button(Verb.RESUME, "Show it again", agent_id))
+    return Part(text=line, blocks=[section(line), go_on])

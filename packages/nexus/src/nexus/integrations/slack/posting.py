@@ -1,0 +1,132 @@
+"""Where messages are put into Slack, each once even if an answer gets lost."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nexus.integrations.slack.client import Refused, SlackApi, tolerated
+from nexus.integrations.slack.rendering import Part
+from nexus.integrations.worker import Undeliverable
+from nexus.store.tx import Row
+
+EVENT_TYPE = "oblivion_message"
+_CLOCKS_APART_S = 120
+"""How far Slack's clock may be behind ours when we look for what we posted."""
+
+_PAGE = 200
+_NOT_THERE = frozenset({"message_not_found"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spot:
+    """Where something is said: in a channel, or in a thread there."""
+
+    channel_id: str
+    thread_ts: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Face:
+    """Under which name and icon something is said."""
+
+    name: str
+    icon: str
+
+
+class Poster:
+    """Posts, changes and deletes the app's own messages.
+
+    Slack keeps a name with each message that nobody sees (its metadata). Where it is not known
+    whether a message was posted, it is looked for by that name before it is posted again.
+    """
+
+    def __init__(self, api: SlackApi) -> None:
+        self._api = api
+
+    async def post(
+        self,
+        spot: Spot,
+        part: Part,
+        *,
+        name: str,
+        sought: Row,
+        face: Face | None = None,
+        broadcast: bool = False,
+    ) -> str:
+        """Post a message and return its ``ts``; one that is there already is not posted again.
+
+        ``sought`` is the delivery that it belongs to.
+
+        Raises:
+            Undeliverable: it may be there already, and Slack does not let us look.
+        """
+        if sought["unsure"]:
+            there = await self._find(spot, name, since_ms=sought["created_at"])
+            if there is not None:
+                return there
+        answer = await self._api.call(
+            "chat_postMessage",
+            channel=spot.channel_id,
+            thread_ts=spot.thread_ts,
+            text=part.text,
+            blocks=part.blocks or None,
+            metadata={"event_type": EVENT_TYPE, "event_payload": {"name": name}},
+            unfurl_links=False,
+            unfurl_media=False,
+            **_shown_as(spot, face, broadcast=broadcast),
+        )
+        return str(answer["ts"])
+
+    async def update(self, channel_id: str, ts: str, part: Part) -> None:
+        """Show a message of ours otherwise."""
+        await self._api.call(
+            "chat_update", channel=channel_id, ts=ts, text=part.text, blocks=part.blocks
+        )
+
+    async def delete(self, channel_id: str, ts: str) -> None:
+        """Take a message of ours away, if it is still there."""
+        with tolerated(_NOT_THERE):
+            await self._api.call("chat_delete", channel=channel_id, ts=ts)
+
+    async def _find(self, spot: Spot, name: str, *, since_ms: int) -> str | None:
+        since = f"{since_ms / 1000 - _CLOCKS_APART_S:.6f}"
+        cursor = ""
+        try:
+            while True:
+                page = await self._page(spot, oldest=since, cursor=cursor)
+                for message in page.get("messages", ()):
+                    if _name_of(message) == name:
+                        return str(message["ts"])
+                cursor = page.get("response_metadata", {}).get("next_cursor", "")
+                if not cursor:
+                    return None
+        except Refused as refusal:
+            raise Undeliverable(
+                "it may have been posted already, and Slack does not let us look for it "
+                f"({refusal.code}); see whether it is there, and if not, have it tried again"
+            ) from refusal
+
+    async def _page(self, spot: Spot, *, oldest: str, cursor: str) -> Any:
+        wanted = {"channel": spot.channel_id, "oldest": oldest, "cursor": cursor, "limit": _PAGE}
+        if spot.thread_ts is None:
+            return await self._api.call("conversations_history", **wanted, **_WITH_NAMES)
+        return await self._api.call(
+            "conversations_replies", ts=spot.thread_ts, **wanted, **_WITH_NAMES
+        )
+
+
+_WITH_NAMES = {"include_all_metadata": True}
+
+
+def _name_of(message: Any) -> str | None:
+    metadata = message.get("metadata") or {}
+    name: str | None = (metadata.get("event_payload") or {}).get("name")
+    return name
+
+
+def _shown_as(spot: Spot, face: Face | None, *, broadcast: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+    if face is not None:
+        shown |= {"username": face.name, "icon_emoji": face.icon}
+    if broadcast and spot.thread_ts is not None:
+        shown["reply_broadcast"] = True
+    return shown
