@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 from nexus.delivery.caretaker import Caretaker
 from nexus.delivery.dispatcher import Dispatcher
@@ -17,7 +18,7 @@ from nexus.services.installation import epoch_of
 from nexus.services.platform import Platform
 from nexus.services.sessions import SessionRef
 from nexus.store import Tx
-from oblivion.protocol import EventType, ServerDrainingPayload
+from oblivion.protocol import EventType, ServerDrainingPayload, WireModel
 
 RECONNECT_AFTER_MS = 1_000
 _FLUSH_S = 2.0
@@ -72,6 +73,13 @@ class Delivery:
             await self._platform.store.write(
                 sessions.close_session, session.ref, "connection closed"
             )
+
+    async def hint(self, agent_ids: Iterable[str], type_: EventType, payload: WireModel) -> None:
+        """Tell those of these agents that are connected here; nobody else will hear of it."""
+        for agent_id in agent_ids:
+            session = self._hub.get(agent_id)
+            if session is not None:
+                await session.hint(type_, payload)
 
     async def finish(self) -> None:
         """See to the end of every session; their connections are gone by now, or go now."""
