@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from nexus.api import Browsers, create_api
 from nexus.audit_anchor import AuditAnchor
@@ -12,6 +13,7 @@ from nexus.delivery import Delivery
 from nexus.domain.audit_chain import End, audit_key
 from nexus.domain.errors import Conflict, Unavailable
 from nexus.gateway import FrontDoor, create_gateway
+from nexus.integrations.slack import Slack, SlackSettings
 from nexus.integrations.slack.webhook import SlackWebhook
 from nexus.key_watch import KeyWatch
 from nexus.keys import (
@@ -72,10 +74,14 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     try:
         database.claim()
         new_admin = await _bootstrap(platform, settings, keys)
-        async with _delivering(platform, _key_watch(platform, settings)) as delivery:
-            sources = await _sources(platform, settings)
+        delivery = Delivery(platform)
+        slack = await _slack(platform, delivery, settings)
+        sources = await _sources(platform, settings)
+        async with _working(delivery, _key_watch(platform, settings), slack):
+            browsers = Browsers(origins=settings.cors_origins, hsts_seconds=settings.hsts_seconds)
+            api = create_api(platform, settings.guess_limits, browsers, sources, slack)
             yield Nexus(
-                door=_door(platform, delivery, settings, sources),
+                door=create_gateway(platform, delivery, api, browsers.origins),
                 delivery=delivery,
                 platform=platform,
                 new_admin=new_admin,
@@ -84,14 +90,6 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     finally:
         await store.close()
         database.close()
-
-
-def _door(
-    platform: Platform, delivery: Delivery, settings: Settings, sources: Mapping[str, Webhook]
-) -> FrontDoor:
-    browsers = Browsers(origins=settings.cors_origins, hsts_seconds=settings.hsts_seconds)
-    api = create_api(platform, settings.guess_limits, browsers, sources)
-    return create_gateway(platform, delivery, api, browsers.origins)
 
 
 async def _sources(platform: Platform, settings: Settings) -> dict[str, Webhook]:
@@ -113,15 +111,39 @@ def _key_watch(platform: Platform, settings: Settings) -> KeyWatch | None:
     return None if settings.signing_secrets else KeyWatch(platform, settings.data_dir)
 
 
+async def _slack(platform: Platform, delivery: Delivery, settings: Settings) -> Slack | None:
+    """Return the connection to Slack, where there is a token for one."""
+    if settings.slack_bot_token is None:
+        return None
+    tenant_id = await platform.store.read(tenants.id_of, installation.DEFAULT_TENANT)
+    app_token = settings.slack_app_token
+    return Slack(
+        platform,
+        delivery,
+        tenant_id,
+        SlackSettings(
+            bot_token=settings.slack_bot_token.get_secret_value(),
+            app_token=None if app_token is None else app_token.get_secret_value(),
+            api_url=settings.slack_api_url,
+            public_url=settings.public_url,
+            shared_channels=settings.slack_shared_channels,
+            operators=frozenset(settings.slack_operators),
+        ),
+    )
+
+
+class _Runs(Protocol):
+    async def run(self) -> None: ...
+
+
 @contextlib.asynccontextmanager
-async def _delivering(platform: Platform, watch: KeyWatch | None) -> AsyncIterator[Delivery]:
-    delivery = Delivery(platform)
+async def _working(delivery: Delivery, *others: _Runs | None) -> AsyncIterator[None]:
+    """Have everything that runs beside the door run; if one fails, all stop loudly."""
     async with asyncio.TaskGroup() as group:
-        beside = [group.create_task(delivery.run(), name="delivery")]
-        if watch is not None:
-            beside.append(group.create_task(watch.run(), name="key watch"))
+        running = [one for one in (delivery, *others) if one is not None]
+        beside = [group.create_task(one.run(), name=type(one).__name__) for one in running]
         try:
-            yield delivery
+            yield
         finally:
             await delivery.finish()
             for task in beside:

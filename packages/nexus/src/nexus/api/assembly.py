@@ -24,6 +24,7 @@ from nexus.api import (
     projects,
     registration,
     registration_tokens,
+    slack,
     tasks,
     webhooks,
     work,
@@ -41,11 +42,12 @@ from nexus.api.waiting import Drain
 from nexus.domain.limits import GuessLimits
 from nexus.services.platform import Platform
 from nexus.services.webhooks import Webhook
+from nexus.services.workspace import Workspace
 
 _ROOMS = (
     *(work, auth, tasks, groups, projects),
-    *(registration, registration_tokens, approval, agents, custody, clients, audit, feed, health),
-    webhooks,
+    *(registration, registration_tokens, approval, agents, custody, clients, audit),
+    *(slack, feed, health, webhooks),
 )
 """In the order in which a request looks for its route: where most requests go comes first, and
 what stands in the place of an agent's id before the agents."""
@@ -72,6 +74,7 @@ def create_api(
     guesses: GuessLimits | None = None,
     browsers: Browsers | None = None,
     sources: Mapping[str, Webhook] | None = None,
+    workspace: Workspace | None = None,
 ) -> FastAPI:
     """Return the ASGI app of the HTTP API, served by ``platform``; other origins are kept out.
 
@@ -106,6 +109,7 @@ def create_api(
     api.state.guard = Guard(limits)
     api.state.drain = Drain(platform)
     api.state.intake = Intake(platform, sources or {})
+    api.state.workspace = workspace
     docs.install(api)
     problems.install(api, routes)
     for room in _ROOMS:

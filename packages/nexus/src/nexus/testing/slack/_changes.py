@@ -20,7 +20,9 @@ class Changes:
         self._next.set()
         self._next = asyncio.Event()
 
-    async def until(self, see: Callable[[], T], *, within_s: float, shown: Callable[[], str]) -> T:
+    async def until(
+        self, see: Callable[[], T | None], *, within_s: float, shown: Callable[[], str]
+    ) -> T:
         """Return what ``see`` returns, once that is true; what is not there yet counts as false.
 
         Raises:
@@ -34,13 +36,13 @@ class Changes:
                 f"it did not happen within {within_s:g} s; Slack shows:\n{shown()}"
             ) from None
 
-    async def _seen(self, see: Callable[[], T]) -> T:
+    async def _seen(self, see: Callable[[], T | None]) -> T:
         while not (seen := _looked(see)):
             await self._next.wait()
         return seen
 
 
-def _looked(see: Callable[[], T]) -> T | None:
+def _looked(see: Callable[[], T | None]) -> T | None:
     try:
         return see()
     except LookupError:

@@ -275,7 +275,7 @@ class SlackServer:
         """Look at the clock again, after it was moved."""
         self.time.tick()
 
-    async def until(self, see: Callable[[], T], *, within_s: float = _PATIENCE_S) -> T:
+    async def until(self, see: Callable[[], T | None], *, within_s: float = _PATIENCE_S) -> T:
         """Wait until ``see`` returns something true, and return it; it is called at each change.
 
         Channels and messages that are not there yet count as false.
