@@ -91,11 +91,11 @@ class Nexus:
 class Server:
     """The process ``nexus serve`` on a folder and a port of its own."""
 
-    def __init__(self, folder: Path, secret: str) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self._log = folder / "nexus.log"
-        self._secret = secret
+        self._settings = settings
         serve = ["-m", "nexus.cli", "serve", "--port", str(port)]
         self._command = [sys.executable, *serve, "--data-dir", str(folder / "data")]
         self._process: asyncio.subprocess.Process | None = None
@@ -115,7 +115,7 @@ class Server:
                 stdout=log,
                 stderr=log,
                 cwd=ROOT,
-                env=environment(NEXUS_ADMIN_CLIENT_SECRET=self._secret),
+                env=environment(**self._settings),
             )
         await self._until_live(self._process)
 
@@ -143,11 +143,11 @@ class Server:
 
 
 @contextlib.asynccontextmanager
-async def nexus() -> AsyncIterator[Nexus]:
+async def nexus(**settings: str) -> AsyncIterator[Nexus]:
     """Run ``nexus serve``, as an operator would, until the block ends."""
     secret = "obv_" + secrets.token_urlsafe(32)
     with TemporaryDirectory(prefix="oblivion-bench-") as folder:
-        server = Server(Path(folder), secret)
+        server = Server(Path(folder), NEXUS_ADMIN_CLIENT_SECRET=secret, **settings)
         try:
             await server.start()
             async with httpx2.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as http:

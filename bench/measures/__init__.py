@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from bench.effort import Effort
 from bench.figures import Figure
-from bench.measures import claim, crowd, cycle, imports, memory, rivals, token
+from bench.measures import claim, crowd, cycle, imports, memory, rivals, slack, token
 
 Measure = Callable[[Effort], Awaitable[list[Figure]]]
 
@@ -14,6 +14,7 @@ MEASURES: Mapping[str, Measure] = {
     "rivals": rivals.measure,
     "claim": claim.measure,
     "token": token.measure,
+    "slack": slack.measure,
     "crowd": crowd.measure,
     "memory": memory.measure,
 }
