@@ -226,16 +226,18 @@ class Reviewer:
             f"{plural(fixable.total(), 'finding')} in {', '.join(fixable)} can be fixed "
             "automatically. Shall I show the diff? (yes/no)"
         )
-        if not says_yes(await self._ask(task_id, question)):
+        if not says_yes(await self._ask(task_id, question, choices=["yes", "no"])):
             await self._client.post_message(task_id, "No diff, then.")
             return
         diff = await run_ruff(self._root, list(fixable), rules, "--diff", "--unsafe-fixes")
         await self._client.post_message(task_id, f"I changed nothing; I would:\n{shorten(diff)}")
 
-    async def _ask(self, task_id: str, question: str) -> str:
+    async def _ask(self, task_id: str, question: str, *, choices: Sequence[str] = ()) -> str:
         """Return what a person answers; nobody in time is an answer too, an empty one."""
         try:
-            answer = await self._client.ask_human(task_id, question, timeout=ANSWER_TIMEOUT)
+            answer = await self._client.ask_human(
+                task_id, question, timeout=ANSWER_TIMEOUT, choices=choices
+            )
         except HumanTimeout:
             return ""
         return answer.content
