@@ -1,4 +1,4 @@
-"""Where tests have what a team has: a Nexus of its own process, connected with a Slack, and Anna."""
+"""Where tests have a Nexus of its own process that is connected with a Slack, and Anna in it."""
 
 import contextlib
 from collections.abc import AsyncIterator

@@ -89,9 +89,7 @@ async def test_a_guest_may_press_nothing_and_is_told_alone(on_stage: Stage) -> N
 
 async def test_operators_are_the_only_ones_where_some_are_named(tmp_path: Path) -> None:
     with in_no_hurry():
-        async with stage(
-            tmp_path / "data", slack_operators="boss@example.com"
-        ) as opened:
+        async with stage(tmp_path / "data", slack_operators="boss@example.com") as opened:
             boss = opened.slack.user("boss", email="Boss@example.com")
             task = await opened.nexus.admin.task("Mend the login")
             card = await opened.card_of("Mend the login")
