@@ -32,6 +32,7 @@ class Talk:
     person: Person
     roots: list[Message]
     heard: dict[str, int] = field(default_factory=dict)
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def paced(self, seconds: float) -> list[float]:
         """Return in ms how long each message took from Slack to its handler."""
@@ -76,9 +77,10 @@ async def _talk() -> AsyncIterator[Talk]:
         await running.project(PROJECT, "assign")
         talk = Talk(person=slack.user("anna"), roots=[])
         for credentials in await running.agents(AGENTS):
-            await stack.enter_async_context(_listener(credentials, talk.heard))
+            await stack.enter_async_context(_listener(credentials, talk))
         talk.roots.extend(await _roots(running, slack))
         yield talk
+        talk.over.set()
 
 
 async def _roots(running: Nexus, slack: SlackServer) -> list[Message]:
@@ -95,17 +97,17 @@ async def _roots(running: Nexus, slack: SlackServer) -> list[Message]:
     )
 
 
-def _listener(credentials: dict[str, str], heard: dict[str, int]) -> OblivionClient:
-    """Return a client that works on its tasks for ever, and notes what it hears when."""
+def _listener(credentials: dict[str, str], talk: Talk) -> OblivionClient:
+    """Return a client that works on its tasks until all is said, and notes what it hears when."""
     url, client_id, secret = (credentials[name] for name in CREDENTIALS)
     client = OblivionClient(url, client_id, secret, max_concurrency=SLOTS)
 
     @client.on_task_assigned
     async def work(_task: TaskAssignedPayload) -> None:
-        await asyncio.Event().wait()
+        await talk.over.wait()
 
     @client.on_context_update
     async def hear(message: ContextUpdatePayload) -> None:
-        heard[message.content] = time.monotonic_ns()
+        talk.heard[message.content] = time.monotonic_ns()
 
     return client
