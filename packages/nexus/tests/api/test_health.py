@@ -116,6 +116,13 @@ async def test_requests_are_counted_by_route_and_never_by_path(nexus: LiveNexus)
     assert "made-up" not in text
 
 
+async def test_numbers_are_there_while_the_store_is_away(nexus: LiveNexus) -> None:
+    async with failing(nexus, Unavailable("away")) as http:
+        answer = await http.get("/metrics")
+    assert answer.status_code == 200
+    assert "nexus_http_requests_total" in answer.text
+
+
 async def test_the_description_is_openapi_3_1_with_the_contracts_operations(
     nexus: LiveNexus,
 ) -> None:

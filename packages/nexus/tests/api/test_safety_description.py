@@ -84,6 +84,7 @@ def _one_of_each(url: str, headers: dict[str, str]) -> dict[str, str]:
             "task_id": made("/observer/tasks", projectId="p", title="T"),
             "token_id": made("/observer/registration-tokens", groupId="g"),
             "client_id": made("/observer/clients", clientId="a-viewer"),
+            "delivery_id": "1",
         }
 
 

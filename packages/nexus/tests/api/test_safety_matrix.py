@@ -14,11 +14,13 @@ import pytest_asyncio
 import socketio
 from starlette.routing import Route
 
+from letters import BOX, letter
 from live_nexus import ADMIN_SECRET, AGENT_SECRET, Admin, LiveNexus
 from nexus.gateway.calls import CALLS
-from nexus.services import tenants
+from nexus.services import deliveries, installation, tenants
 from nexus.services.secrets import hash_secret
 from nexus.services.tenants import CreateTenant
+from nexus.store import Tx
 from oblivion.protocol import EventType
 from socket_agent import SocketAgent, socket_agent, token_for
 
@@ -81,6 +83,8 @@ ROUTES: dict[str, frozenset[str]] = {
     "DELETE /projects/{project_id}": ADMINS,
     "GET /observer/stats": PEOPLE,
     "GET /observer/activity": PEOPLE,
+    "GET /observer/deliveries": PEOPLE,
+    "GET /observer/deliveries/counts": PEOPLE,
     "GET /observer/agents": PEOPLE,
     "GET /observer/agents/{agent_id}": PEOPLE,
     "GET /observer/slack": PEOPLE,
@@ -106,6 +110,7 @@ ROUTES: dict[str, frozenset[str]] = {
     "DELETE /observer/clients/{client_id}": ADMINS,
     "POST /observer/registration-tokens": ADMINS,
     "DELETE /observer/registration-tokens/{token_id}": ADMINS,
+    "POST /observer/deliveries/{delivery_id}/retry": ADMINS,
     "POST /observer/tasks": ADMINS,
     "PATCH /observer/tasks/{task_id}": ADMINS,
     "POST /observer/tasks/{task_id}/cancel": ADMINS,
@@ -196,6 +201,7 @@ async def scene(nexus: LiveNexus) -> AsyncIterator[Scene]:
         "task_id": task["id"],
         "token_id": token["id"],
         "client_id": "viewer",
+        "delivery_id": await failed_delivery(nexus),
     }
     async with (
         httpx2.AsyncClient(base_url=nexus.url) as nobody,
@@ -223,6 +229,19 @@ async def scene(nexus: LiveNexus) -> AsyncIterator[Scene]:
                 },
                 ids=ids,
             )
+
+
+async def failed_delivery(nexus: LiveNexus) -> str:
+    """Make a delivery of the first tenant that failed; return its id."""
+
+    def fail(tx: Tx) -> str:
+        tenant_id = tenants.id_of(tx, installation.DEFAULT_TENANT)
+        deliveries.post(tx, letter(tenant_id, MARK, lane=MARK))
+        (row,) = deliveries.claim(tx, BOX, limit=1)
+        deliveries.fail(tx, row, MARK)
+        return str(row["id"])
+
+    return await nexus.serving.nexus.platform.store.write(fail)
 
 
 async def second_tenant(nexus: LiveNexus) -> str:
@@ -268,7 +287,11 @@ async def call(
 
 
 NOTHING = dict.fromkeys(
-    ("group_id", "project_id", "agent_id", "task_id", "token_id", "client_id"), "nope"
+    (
+        *("group_id", "project_id", "agent_id", "task_id"),
+        *("token_id", "client_id", "delivery_id"),
+    ),
+    "nope",
 )
 
 
@@ -317,6 +340,7 @@ async def shown(scene: Scene) -> str:
             "/observer/stats",
             "/observer/stop-all",
             "/observer/audit",
+            "/observer/deliveries",
         )
     ]
     return "\n".join(answers)

@@ -16,6 +16,7 @@ from nexus.api import (
     auth,
     clients,
     custody,
+    deliveries,
     docs,
     feed,
     groups,
@@ -47,7 +48,7 @@ from nexus.services.workspace import Workspace
 _ROOMS = (
     *(work, auth, tasks, groups, projects),
     *(registration, registration_tokens, approval, agents, custody, clients, audit),
-    *(slack, feed, health, webhooks),
+    *(slack, deliveries, feed, health, webhooks),
 )
 """In the order in which a request looks for its route: where most requests go comes first, and
 what stands in the place of an agent's id before the agents."""

@@ -1,15 +1,18 @@
 """Where machines ask how Nexus is: alive, ready, and in numbers."""
 
 import asyncio
+import contextlib
 
 from fastapi import APIRouter, Request
 from prometheus_client.exposition import choose_encoder
 from starlette.responses import Response
 
 from nexus.api.door import Here
-from nexus.api.metrics import REGISTRY
+from nexus.api.metrics import REGISTRY, show_backlog
 from nexus.domain.errors import Unavailable
-from nexus.services import readiness
+from nexus.services import mailbox, readiness
+from nexus.services.resources import Backlog
+from nexus.services.views import moment
 
 router = APIRouter(tags=["health"])
 
@@ -38,7 +41,15 @@ async def readyz(platform: Here) -> dict[str, str]:
 
 
 @router.get("/metrics", include_in_schema=False)
-async def metrics(request: Request) -> Response:
-    """Return the numbers of this process in the text form of Prometheus."""
+async def metrics(request: Request, platform: Here) -> Response:
+    """Return the numbers of this process in the text form of Prometheus.
+
+    How deliveries stand is asked of the store; it is left out while that does not answer.
+    """
+    boxes: list[Backlog] = []
+    with contextlib.suppress(TimeoutError, Unavailable):
+        async with asyncio.timeout(_PATIENCE_S):
+            boxes = await platform.store.read(mailbox.backlog)
+    show_backlog(boxes, moment(platform.clock()))
     encode, content_type = choose_encoder(request.headers.get("accept", ""))
     return Response(encode(REGISTRY), headers={"Content-Type": content_type})

@@ -1,12 +1,16 @@
-"""Where requests are counted; ``/metrics`` shows these numbers and whatever else is registered."""
+"""Where requests are counted, and what waits; ``/metrics`` shows all that is registered."""
 
 import time
+from collections.abc import Iterable
+from datetime import datetime
 from functools import lru_cache
 
-from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["REGISTRY", "RequestMetrics"]
+from nexus.services.resources import Backlog
+
+__all__ = ["REGISTRY", "RequestMetrics", "show_backlog"]
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PATCH", "PUT", "DELETE", "OPTIONS"})
 
@@ -19,6 +23,28 @@ _seconds = Histogram(
     ["method", "route"],
     registry=REGISTRY,
 )
+
+
+_BOX = ["box"]
+_pending = Gauge("nexus_deliveries_pending", "Deliveries that wait", _BOX, registry=REGISTRY)
+_failed = Gauge("nexus_deliveries_failed", "Deliveries that failed", _BOX, registry=REGISTRY)
+_oldest = Gauge(
+    "nexus_deliveries_oldest_pending_seconds",
+    "For how long the oldest of them waits",
+    _BOX,
+    registry=REGISTRY,
+)
+
+
+def show_backlog(boxes: Iterable[Backlog], now: datetime) -> None:
+    """Show how deliveries stand; of boxes that are not named nothing is shown."""
+    for gauge in (_pending, _failed, _oldest):
+        gauge.clear()
+    for box in boxes:
+        _pending.labels(box.box).set(box.pending)
+        _failed.labels(box.box).set(box.failed)
+        since = box.oldest_pending_at
+        _oldest.labels(box.box).set(0 if since is None else (now - since).total_seconds())
 
 
 class RequestMetrics:

@@ -30,6 +30,9 @@ _COLOURS = {
     "expired": "yellow",
     "used_up": "yellow",
     "revoked": "red",
+    "pending": "yellow",
+    "done": "green",
+    "failed": "red",
 }
 
 

@@ -15,6 +15,7 @@ from nexus.cli import (
     audit,
     clients,
     custody,
+    deliveries,
     demo,
     doctor,
     groups,
@@ -57,7 +58,7 @@ app.command("resume-all")(custody.resume_all)
 custody.add_to(agents.app)
 _GROUPS = (
     *(agents, groups, projects, tasks),
-    *(tokens, clients, tenants, audit, keys, admin, slack),
+    *(tokens, clients, tenants, audit, keys, admin, deliveries, slack),
 )
 for group in _GROUPS:
     app.add_typer(group.app, name=group.__name__.rpartition(".")[2])

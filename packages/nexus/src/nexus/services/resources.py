@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from nexus.domain.deliveries import DeliveryStatus
 from nexus.domain.registration import TokenState
 from oblivion.protocol import (
     ApprovalStatus,
@@ -190,3 +191,29 @@ class AuditEntry(WireModel):
     target: str | None = None
     details: dict[str, object] = Field(default_factory=dict)
     seal: str
+
+
+class Delivery(WireModel):
+    """What came in from another service, or is to go out to it."""
+
+    id: int
+    box: str
+    kind: str
+    lane: str
+    task_id: str | None = None
+    status: DeliveryStatus
+    tries: int
+    unsure: bool
+    error: str | None = None
+    created_at: Timestamp
+    due_at: Timestamp | None = None
+    ended_at: Timestamp | None = None
+
+
+class Backlog(WireModel):
+    """How many deliveries of a box wait, and how many failed."""
+
+    box: str
+    pending: int
+    failed: int
+    oldest_pending_at: Timestamp | None = None
