@@ -18,6 +18,8 @@ from nexus.services.platform import Platform
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
+LOOK_EVERY_S = 2.0
+"""How often it is looked whether the connection still stands."""
 
 _log = logging.getLogger("nexus.integrations.slack")
 
@@ -34,7 +36,9 @@ class SocketMode:
     async def run(self) -> None:
         """Stay connected until cancelled."""
         client = SocketModeClient(
-            app_token=self._app_token, web_client=AsyncWebClient(base_url=self._api_url)
+            app_token=self._app_token,
+            web_client=AsyncWebClient(base_url=self._api_url),
+            ping_interval=LOOK_EVERY_S,
         )
         client.socket_mode_request_listeners.append(self._take)
         try:
