@@ -40,12 +40,17 @@ PAGES = [
 ]
 
 _FETCHES = "fetches from GitHub, which tests do not"
+_NEEDS_SLACK = "needs a workspace in Slack; the command has tests with one of their own"
 _REBUILDS = "would rebuild the environment that the tests run in"
 NOT_RUN = {
     "git clone https://github.com/itamarmarom/Oblivion.git": _FETCHES,
     "cd Oblivion": "there is no clone to enter; the repository is here already",
     "make demo": "has tests of its own",
     "nexus demo --agents 3": "has tests of its own",
+    "nexus slack doctor": _NEEDS_SLACK,
+    "nexus slack link web '#our-website'": _NEEDS_SLACK,
+    "nexus slack invite core ada@example.com bob@example.com": _NEEDS_SLACK,
+    "nexus slack resume reviewer": _NEEDS_SLACK,
     "cd packages/sdk-python": "the desk is not the repository",
     "uv sync": _REBUILDS,
     "uv run pytest": _REBUILDS,

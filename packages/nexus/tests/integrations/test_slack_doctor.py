@@ -159,7 +159,8 @@ async def test_a_nexus_that_is_not_connected_or_as_another_is_found(slack: Slack
     assert found["nexus"].found == "Slack does not accept the token"
     assert "round trip" not in found
     nexus.connected, nexus.bot_user_id = True, "U0OTHER"
-    assert "U0OTHER" in (await findings(access(slack), nexus))["nexus"].found
+    other = (await findings(access(slack), nexus))["nexus"]
+    assert (other.status, "U0OTHER" in other.found) == ("fail", True)
     nexus.is_gone = True
     assert (await findings(access(slack), nexus))["nexus"].found == "nothing answers"
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nexus.cli.checks import Finding
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-_COLUMNS: Columns = {
+COLUMNS: Columns = {
     "": lambda finding: Text(finding["status"], style=_COLOURS[finding["status"]]),
     "CHECK": lambda finding: Text(finding["check"]),
     "FOUND": lambda finding: Text(clean(finding["found"])),
@@ -47,7 +47,7 @@ def doctor(
     findings = list(_examine(wish, config))
     failed = [finding for finding in findings if finding.status == "fail"]
     shown = [finding.document() for finding in findings]
-    Output(json=json).listing(shown, _COLUMNS, ok=not failed)
+    Output(json=json).listing(shown, COLUMNS, ok=not failed)
     if failed:
         raise Failed(f"{len(failed)} of {len(findings)} checks failed")
 

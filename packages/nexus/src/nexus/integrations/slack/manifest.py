@@ -53,7 +53,11 @@ def manifest(name: str = DEFAULT_NAME, *, url: str | None = None) -> dict[str, A
             "background_color": "#1f2430",
         },
         "features": {
-            "app_home": {"home_tab_enabled": False, "messages_tab_enabled": True},
+            "app_home": {
+                "home_tab_enabled": False,
+                "messages_tab_enabled": True,
+                "messages_tab_read_only_enabled": False,
+            },
             "bot_user": {"display_name": name, "always_online": True},
         },
         "oauth_config": {"scopes": {"bot": list(SCOPES)}},
