@@ -47,6 +47,31 @@ async def test_what_slack_did_not_take_is_said_again_and_once(
     assert titles == ["*Mend the login*", "*Write the notes*"]
 
 
+async def test_a_lost_answer_that_cannot_be_looked_for_is_left_to_people(on_stage: Stage) -> None:
+    slack, admin = on_stage.slack, on_stage.nexus.admin
+    slack.fail("chat.postMessage", CutAfter())
+    slack.fail("conversations.history", Refuses(error="missing_scope"))
+    task = await admin.task("Mend the login")
+    await admin.task("Write the notes")
+    await on_stage.card_of("Write the notes")
+    failed = (await admin.get("/observer/deliveries", status="failed"))["items"]
+    assert [one["taskId"] for one in failed] == [task["id"]]
+    assert "may have been posted already" in failed[0]["error"]
+
+
+async def test_a_token_that_is_revoked_is_told_and_keeps_what_waits(on_stage: Stage) -> None:
+    on_stage.slack.revoke_tokens()
+    await on_stage.nexus.admin.task("Mend the login")
+    await on_stage.slack.until(
+        lambda: [call for call in on_stage.slack.calls() if call.error == "token_revoked"]
+    )
+    status = await on_stage.nexus.admin.get("/observer/slack")
+    assert not status["connected"]
+    assert "does not accept the token" in status["trouble"]
+    waiting = (await on_stage.nexus.admin.get("/observer/deliveries", box="slack-out"))["items"]
+    assert [one["status"] for one in waiting if one["kind"] == "card"] == ["pending"]
+
+
 async def test_a_root_that_somebody_deleted_gets_a_new_one(on_stage: Stage) -> None:
     await on_stage.nexus.admin.task("Mend the login")
     card = await on_stage.card_of("Mend the login")
