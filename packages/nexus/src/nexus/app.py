@@ -33,6 +33,7 @@ from nexus.store import Database, DataDirError, StoreError, Tx, open_database, o
 from nexus.store.clock import wall_clock
 from nexus.store.database import prepare_data_dir
 from nexus.store.unit_of_work import Clock
+from nexus.tools import ToolGateway
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +75,14 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     try:
         database.claim()
         new_admin = await _bootstrap(platform, settings, keys)
-        delivery = Delivery(platform)
+        delivery, tools = Delivery(platform), ToolGateway(platform)
         slack = await _slack(platform, delivery, settings)
         sources = await _sources(platform, settings)
-        async with _working(delivery, _key_watch(platform, settings), slack):
+        async with _working(delivery, tools, _key_watch(platform, settings), slack):
             browsers = Browsers(origins=settings.cors_origins, hsts_seconds=settings.hsts_seconds)
-            api = create_api(platform, settings.guess_limits, browsers, sources, slack)
+            api = create_api(
+                platform, settings.guess_limits, browsers, sources, slack, lambda: tools.gate
+            )
             yield Nexus(
                 door=create_gateway(platform, delivery, api, browsers.origins),
                 delivery=delivery,

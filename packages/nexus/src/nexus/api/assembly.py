@@ -1,6 +1,6 @@
 """Where the API is put together from its rooms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -27,6 +27,7 @@ from nexus.api import (
     registration_tokens,
     slack,
     tasks,
+    tools,
     webhooks,
     work,
 )
@@ -42,13 +43,14 @@ from nexus.api.shortcut import Shortcut
 from nexus.api.waiting import Drain
 from nexus.domain.limits import GuessLimits
 from nexus.services.platform import Platform
+from nexus.services.tool_gate import Gate
 from nexus.services.webhooks import Webhook
 from nexus.services.workspace import Workspace
 
 _ROOMS = (
     *(work, auth, tasks, groups, projects),
     *(registration, registration_tokens, approval, agents, custody, clients, audit),
-    *(slack, deliveries, feed, health, webhooks),
+    *(slack, deliveries, tools, feed, health, webhooks),
 )
 """In the order in which a request looks for its route: where most requests go comes first, and
 what stands in the place of an agent's id before the agents."""
@@ -76,11 +78,13 @@ def create_api(
     browsers: Browsers | None = None,
     sources: Mapping[str, Webhook] | None = None,
     workspace: Workspace | None = None,
+    gate: Callable[[], Gate] = Gate,
 ) -> FastAPI:
     """Return the ASGI app of the HTTP API, served by ``platform``; other origins are kept out.
 
     ``sources`` are the other services whose webhooks are taken, by the end of their address.
-    It holds nothing open: there is nothing to start, and nothing to close.
+    ``gate`` returns what calls of tools are judged by just now. The app holds nothing open: there
+    is nothing to start, and nothing to close.
     """
     limits = guesses or GuessLimits()
     browsers = browsers or Browsers()
@@ -108,6 +112,7 @@ def create_api(
     api.state.platform = platform
     api.state.hashers = Hashers()
     api.state.guard = Guard(limits)
+    api.state.gate = gate
     api.state.drain = Drain(platform)
     api.state.intake = Intake(platform, sources or {})
     api.state.workspace = workspace

@@ -75,6 +75,11 @@ class LiveSession:
         """Whether the agent has announced itself, so that it may be sent things."""
         return self._is_ready
 
+    @property
+    def acks(self) -> bool:
+        """Whether the agent said that it acknowledges events."""
+        return self._acks
+
     def heard(self) -> None:
         """Note that the agent spoke just now."""
         self.last_heard = self._platform.clock()

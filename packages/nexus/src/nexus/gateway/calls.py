@@ -16,7 +16,7 @@ from nexus.services import (
     leases,
     sessions,
     threads,
-    tools,
+    tool_calls,
     views,
 )
 from nexus.services.sessions import SessionRef
@@ -34,6 +34,7 @@ from oblivion.protocol import (
     PostMessage,
     StatusUpdate,
     TaskUpdate,
+    ToolAnswer,
     ToolRequest,
     WireModel,
     format_timestamp,
@@ -54,6 +55,8 @@ class Context:
     ref: SessionRef
     call_id: str | None
     limits: Limits
+    acks: bool = True
+    """Whether the caller acknowledges events; else it is told results in answers alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,10 +146,11 @@ def _message_key(wish: PostMessage) -> str | None:
 
 
 def _tool_request(tx: Tx, context: Context, wish: ToolRequest) -> Answer:
-    session = sessions.require_ready(tx, context.ref)
-    if session["acks"]:
-        return tools.request(tx, context.ref, wish).to_wire()
-    return wrap(EventType.TOOL_RESULT, tools.run(tx, context.ref, wish), views.moment(tx.now))
+    return tool_calls.receive(tx, context.ref, wish, by_event=context.acks).to_wire()
+
+
+def _tool_answer(tx: Tx, context: Context, said: ToolAnswer) -> Answer:
+    return tool_calls.answer(tx, context.ref, said).to_wire()
 
 
 def acknowledge(tx: Tx, acks: Sequence[tuple[Context, EventAck]]) -> None:
@@ -168,5 +172,6 @@ CALLS = {
     EventType.TASK_UPDATE: Call(payload=TaskUpdate, act=_task_update),
     EventType.POST_MESSAGE: Call(payload=PostMessage, act=_post_message),
     EventType.TOOL_REQUEST: Call(payload=ToolRequest, act=_tool_request),
+    EventType.TOOL_ANSWER: Call(payload=ToolAnswer, act=_tool_answer),
     EventType.EVENT_ACK: Call(payload=EventAck, act=_event_ack, kept=False),
 }

@@ -11,6 +11,7 @@ from nexus.domain.errors import Invalid, NexusError
 from nexus.domain.json_values import MAX_DEPTH, is_too_deep, may_hold_nul, refuse_nul
 from nexus.gateway.calls import CALLS, FIRST, OWED, Answer, Call, Context, carry_out, pong
 from nexus.gateway.receipts import Receipts
+from nexus.gateway.tool_results import ToolResults
 from nexus.services.platform import Platform
 from oblivion.protocol import (
     PROTOCOL_VERSION,
@@ -23,6 +24,7 @@ from oblivion.protocol import (
     EventType,
     GapPayload,
     HeartbeatCall,
+    ToolRequest,
     WireModel,
 )
 
@@ -38,6 +40,7 @@ class Connection:
         self.session = session
         self._platform = platform
         self._receipts = receipts
+        self._waiting = ToolResults(platform)
 
     async def call(self, type_: str, data: Any, text: bytes) -> Answer:
         """Carry out one call and return its acknowledgement; a refusal is an answer too."""
@@ -71,12 +74,19 @@ class Connection:
         if isinstance(payload, HeartbeatCall) and payload.active == [] and self.session.is_ready:
             self.session.still_there()  # it holds nothing that a write could renew
             return pong(self._platform.clock())
-        context = Context(ref=self.session.ref, call_id=envelope.id, limits=self._platform.limits)
+        context = Context(
+            ref=self.session.ref,
+            call_id=envelope.id,
+            limits=self._platform.limits,
+            acks=self.session.acks,
+        )
         if isinstance(payload, EventAck):
             return await self._acknowledge(context, payload)
         answer = await self._platform.store.write(carry_out, call, context, payload)
         if isinstance(payload, AgentReady):
             await self._begin(payload, answer)
+        if isinstance(payload, ToolRequest) and not context.acks:
+            return await self._waiting.for_result(answer["callId"])
         return answer
 
     async def _acknowledge(self, context: Context, ack: EventAck) -> Answer:

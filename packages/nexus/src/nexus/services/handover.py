@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nexus.domain.limits import Limits
-from nexus.services import attempts, events, leases, sessions, views
+from nexus.services import attempts, events, leases, sessions, tool_offers, views
 from nexus.services.installation import epoch_of
 from nexus.services.sessions import SessionRef
 from nexus.store.tx import Row, Tx
@@ -19,12 +19,15 @@ def agent_ready(tx: Tx, ref: SessionRef, ready: AgentReady, limits: Limits) -> A
 
     Raises:
         NotReady: the session has ended.
+        Invalid: it offers a tool that cannot be offered.
     """
     before = sessions.announce(tx, ref, ready)
     active = {(task.task_id, task.attempt) for task in ready.active}
     if _is_new_process(before, ready):
         _end_orphans(tx, ref.agent_id, active)
     leases.renew(tx, ref.agent_id, ready.active, limits.lease_ms)
+    if ready.tools is not None:
+        tool_offers.announce(tx, ref, ready.tools)
     tx.wake(leases.DISPATCH)
     epoch = epoch_of(tx)
     still = leases.kept(tx, ref.agent_id, [task_id for task_id, _ in active])

@@ -11,6 +11,7 @@ from oblivion.protocol import (
     DispatchPolicy,
     GroupRef,
     Timestamp,
+    ToolInfo,
     WireModel,
 )
 
@@ -217,3 +218,48 @@ class Backlog(WireModel):
     pending: int
     failed: int
     oldest_pending_at: Timestamp | None = None
+
+
+class ToolRule(WireModel):
+    """Who may have which tools do what; the rules hold in the order in which they are listed."""
+
+    id: str
+    created_by: str = ""
+    """A client id, or ``settings`` for a rule that stands there."""
+    created_at: Timestamp | None = None
+    rule: dict[str, object] = Field(default_factory=dict)
+
+
+class ToolCall(WireModel):
+    """A call of a tool that an agent asked for."""
+
+    id: str
+    state: str
+    tool: str
+    action: str
+    params: object = None
+    params_hash: str
+    agent_id: str
+    agent_name: str = ""
+    task_id: str | None = None
+    rule: str | None = None
+    """Under which rule it was made."""
+    decided_by: str | None = None
+    decided_at: Timestamp | None = None
+    reason: str | None = None
+    error: str | None = None
+    code: str | None = None
+    expires_at: Timestamp | None = None
+    """Until when a person can approve it, while it waits for that."""
+    created_at: Timestamp
+    started_at: Timestamp | None = None
+    finished_at: Timestamp | None = None
+
+
+class KnownTool(WireModel):
+    """A tool of this Nexus, or one that agents offer, with what it can do."""
+
+    name: str
+    actions: list[ToolInfo] = Field(default_factory=list)
+    problem: str | None = None
+    """Why it cannot be used just now."""

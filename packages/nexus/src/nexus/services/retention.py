@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from nexus.domain.deliveries import DeliveryStatus
 from nexus.domain.limits import Limits
-from nexus.services import gaps
+from nexus.services import gaps, tool_offers
 from nexus.store.schema import (
     activity,
     agent_events,
@@ -15,20 +15,22 @@ from nexus.store.schema import (
     revoked_tokens,
     writers,
 )
+from nexus.store.tool_tables import tool_calls
 from nexus.store.tx import Tx
 
 _DAY_MS = 24 * 3600 * 1000
 KEEP_EVENTS_MS = 7 * _DAY_MS
 KEEP_ANSWERS_MS = _DAY_MS
 KEEP_ACTIVITY_MS = 30 * _DAY_MS
+KEEP_TOOL_CALLS_MS = 7 * _DAY_MS
 KEEP_MADE_MS = 7 * _DAY_MS
 KEEP_FAILED_MS = 30 * _DAY_MS
 
 
 def prune(tx: Tx, limits: Limits | None = None) -> int:
     """Drop what is past its time and return how many rows went."""
-    unheard = gaps.drop_unheard(tx, limits or Limits())
-    return unheard + sum(
+    gone = gaps.drop_unheard(tx, limits or Limits()) + tool_offers.forget_stale(tx)
+    return gone + sum(
         tx.change(statement)
         for statement in (
             agent_events.delete().where(agent_events.c.acked_at < tx.now - KEEP_EVENTS_MS),
@@ -42,6 +44,7 @@ def prune(tx: Tx, limits: Limits | None = None) -> int:
             delivery_lanes.delete().where(
                 delivery_lanes.c.due_at.is_(None), delivery_lanes.c.open_at < tx.now - _DAY_MS
             ),
+            tool_calls.delete().where(tool_calls.c.finished_at < tx.now - KEEP_TOOL_CALLS_MS),
             revoked_tokens.delete().where(revoked_tokens.c.expires_at < tx.now),
             writers.delete().where(writers.c.seen_at < tx.now - KEEP_ANSWERS_MS),
         )

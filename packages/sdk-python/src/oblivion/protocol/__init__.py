@@ -28,6 +28,8 @@ from oblivion.protocol._calls import (
     TaskUpdate,
     TaskUpdateAck,
     ToolAccepted,
+    ToolAnswer,
+    ToolOffer,
     ToolRequest,
 )
 from oblivion.protocol._envelope import (
@@ -46,7 +48,9 @@ from oblivion.protocol._events import (
     TaskAvailablePayload,
     TaskCancelledPayload,
     TaskClaimedPayload,
+    ToolCallPayload,
     ToolResultPayload,
+    ToolWaitingPayload,
     WakeUpPayload,
 )
 from oblivion.protocol._resources import (
@@ -60,6 +64,7 @@ from oblivion.protocol._resources import (
     ThreadMessage,
     ThreadPage,
     ThreadReplyAck,
+    ToolInfo,
 )
 from oblivion.protocol._vocabulary import (
     DURABLE_EVENTS,
@@ -74,6 +79,7 @@ from oblivion.protocol._vocabulary import (
     EventType,
     MessageKind,
     TaskStatus,
+    ToolCode,
 )
 
 PROTOCOL_VERSION = 1
@@ -142,8 +148,14 @@ __all__ = [
     "ThreadReplyAck",
     "Timestamp",
     "ToolAccepted",
+    "ToolAnswer",
+    "ToolCallPayload",
+    "ToolCode",
+    "ToolInfo",
+    "ToolOffer",
     "ToolRequest",
     "ToolResultPayload",
+    "ToolWaitingPayload",
     "WakeUpPayload",
     "WireModel",
     "format_timestamp",

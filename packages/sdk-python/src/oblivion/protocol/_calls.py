@@ -36,6 +36,15 @@ class ActiveTask(WireModel):
     attempt: int = Field(ge=1, le=LARGEST)
 
 
+class ToolOffer(WireModel):
+    """A tool that an agent runs for the others of its groups; ``input_schema`` is a JSON Schema."""
+
+    tool: str
+    action: str
+    description: str = ""
+    input_schema: dict[str, Any] = Field(default_factory=dict)
+
+
 class AgentReady(WireModel):
     """The agent's announcement; nothing but the greeting is sent to it before."""
 
@@ -51,6 +60,8 @@ class AgentReady(WireModel):
     active: list[ActiveTask] = Field(default_factory=list[ActiveTask])
     epoch: str | None = None
     last_seq: int = Field(default=0, ge=0, le=LARGEST)
+    tools: list[ToolOffer] | None = None
+    """What it offers to others from now on; absent for an agent that knows of no such thing."""
 
 
 class AgentReadyAck(WireModel):
@@ -158,20 +169,35 @@ class PostMessageAck(WireModel):
 
 
 class ToolRequest(WireModel):
-    """A wish that Nexus run a tool for the agent; the answer is the event ``tool_result``."""
+    """A wish that Nexus run a tool for the agent; the answer is the event ``tool_result``.
+
+    ``timeout_ms`` bounds the tool's time, not that of a person who approves the call first. Who
+    ``waits`` is told by the event ``tool_waiting`` until when that may take.
+    """
 
     request_id: str
     tool: str
     action: str
     params: dict[str, Any] = Field(default_factory=dict)
     task_id: str | None = None
-    timeout_ms: int | None = Field(default=None, gt=0)
+    timeout_ms: int | None = Field(default=None, gt=0, le=LARGEST)
+    waits: bool = False
 
 
 class ToolAccepted(WireModel):
-    """The request is stored; its result follows as an event."""
+    """The request is stored as the call ``call_id``; its result follows as an event."""
 
     accepted: bool = True
+    call_id: str | None = None
+
+
+class ToolAnswer(WireModel):
+    """What became of a ``tool_call`` that this agent was asked to carry out."""
+
+    call_id: str
+    success: bool
+    result: Any = None
+    error: str | None = None
 
 
 class EventAck(WireModel):

@@ -112,12 +112,41 @@ class WakeUpPayload(WireModel):
 
 
 class ToolResultPayload(WireModel):
-    """The answer to a tool request: ``data`` when ``success``, a readable ``error`` otherwise."""
+    """The answer to a tool request: ``data`` when ``success``, a readable ``error`` otherwise.
+
+    What is ``untrusted`` was written by a tool: a model must not take it for instructions.
+    """
 
     request_id: str
     success: bool
     data: Any = Field(default=None, alias="result")
     error: str | None = None
+    code: str | None = None
+    """Why there is no result, in one stable word such as ``not_allowed`` or ``timed_out``."""
+    untrusted: bool = False
+
+
+class ToolWaitingPayload(WireModel):
+    """A tool request waits for a person's approval, at most until ``expires_at``."""
+
+    request_id: str
+    approval_id: str = ""
+    expires_in_ms: int = Field(default=0, ge=0)
+    """From when this was sent, for clocks differ."""
+    expires_at: Timestamp | None = None
+
+
+class ToolCallPayload(WireModel):
+    """Another agent wants a tool that this agent offers; answered with ``tool_answer``."""
+
+    call_id: str
+    tool: str
+    action: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    timeout_ms: int = Field(default=60_000, gt=0)
+    requested_by_id: str = ""
+    requested_by: str = ""
+    task_id: str | None = None
 
 
 class HeartbeatPayload(WireModel):

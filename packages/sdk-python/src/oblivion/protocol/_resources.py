@@ -123,6 +123,20 @@ class RegistrationStatus(WireModel):
     """Whether it is shut out, whatever was decided before."""
 
 
+class ToolInfo(WireModel):
+    """One thing that an agent may have done for it: an ``action`` of a ``tool``."""
+
+    tool: str
+    action: str
+    description: str = ""
+    input_schema: dict[str, Any] = Field(default_factory=dict)
+    """The JSON Schema of ``params``."""
+    requires_approval: bool = False
+    """Whether a person looks at each call first."""
+    offered_by: str | None = None
+    """The agent that carries it out; None where Nexus does."""
+
+
 class FieldProblem(WireModel):
     """What is wrong with one field of a request; ``pointer`` is a JSON Pointer (RFC 6901)."""
 

@@ -69,6 +69,8 @@ class EventType(StrEnum):
     SLACK_MESSAGE = "slack_message"
     WAKE_UP = "wake_up"
     TOOL_RESULT = "tool_result"
+    TOOL_WAITING = "tool_waiting"
+    TOOL_CALL = "tool_call"
     SUPERSEDED = "superseded"
     SERVER_DRAINING = "server_draining"
     GAP = "gap"
@@ -83,6 +85,7 @@ class EventType(StrEnum):
     TASK_UPDATE = "task_update"
     POST_MESSAGE = "post_message"
     TOOL_REQUEST = "tool_request"
+    TOOL_ANSWER = "tool_answer"
     EVENT_ACK = "event_ack"
 
 
@@ -122,6 +125,28 @@ class ErrorCode(StrEnum):
     CLIENT_ID_TAKEN = "client_id_taken"
 
 
+class ToolCode(StrEnum):
+    """Why a tool call has no result; a peer may send others."""
+
+    UNKNOWN_TOOL = "unknown_tool"
+    UNKNOWN_ACTION = "unknown_action"
+    NOT_ALLOWED = "not_allowed"
+    INVALID_PARAMS = "invalid_params"
+    RATE_LIMITED = "rate_limited"
+    AGENTS_STOPPED = "agents_stopped"
+    LEASE_LOST = "lease_lost"
+    PENDING_APPROVAL = "pending_approval"
+    DENIED = "denied"
+    APPROVAL_EXPIRED = "approval_expired"
+    PARAMS_CHANGED = "params_changed"
+    TIMED_OUT = "timed_out"
+    TOOL_FAILED = "tool_failed"
+    TOOL_UNAVAILABLE = "tool_unavailable"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    RESULT_TOO_LARGE = "result_too_large"
+    RESULT_REFUSED = "result_refused"
+
+
 class CancelReason(StrEnum):
     """Why Nexus took a task from the agent that held it."""
 
@@ -137,6 +162,8 @@ DURABLE_EVENTS = frozenset(
         EventType.CONTEXT_UPDATE,
         EventType.WAKE_UP,
         EventType.TOOL_RESULT,
+        EventType.TOOL_WAITING,
+        EventType.TOOL_CALL,
         EventType.TASK_CANCELLED,
     }
 )

@@ -2,6 +2,7 @@
 
 from alembic import context
 
+from nexus.store import tool_tables  # noqa: F401 - adds its tables to the metadata
 from nexus.store.schema import metadata
 
 connection = context.config.attributes["connection"]
