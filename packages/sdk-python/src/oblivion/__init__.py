@@ -68,6 +68,7 @@ from oblivion.protocol import (
     TaskStatus,
     TaskSummary,
     ThreadMessage,
+    ToolInfo,
     ToolResultPayload,
     WakeUpPayload,
 )
@@ -133,6 +134,7 @@ __all__ = [
     "TaskSummary",
     "ThreadMessage",
     "Timer",
+    "ToolInfo",
     "ToolResultPayload",
     "Unavailable",
     "UsageError",

@@ -18,8 +18,10 @@ from oblivion._handlers import Handlers
 from oblivion._inbox import Inbox
 from oblivion._link import Link
 from oblivion._logging import get_log
+from oblivion._offered import OfferedTools
 from oblivion._questions import Asked, Message, Questions
 from oblivion._runner import Runner
+from oblivion._tool_server import ToolServer
 from oblivion._tools import Tools
 from oblivion.errors import OblivionError
 from oblivion.protocol import (
@@ -48,6 +50,19 @@ _log = get_log("agent")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Abilities:
+    """What an author's functions are for: handlers of events, and tools for others."""
+
+    handlers: Handlers
+    tools: OfferedTools
+
+    def freeze(self, frozen: bool) -> None:
+        """Refuse (or accept) further ones: Nexus was told what this agent can do."""
+        self.handlers.freeze(frozen)
+        self.tools.freeze(frozen)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Identity:
     """What a client stays over all its sessions: its SDK, and its memory of events."""
 
@@ -59,9 +74,9 @@ class Agent:
     """What happens on the connections of one session: calls out, events in, tasks at work."""
 
     def __init__(
-        self, settings: Settings, handlers: Handlers, identity: Identity, clock: Clock
+        self, settings: Settings, abilities: Abilities, identity: Identity, clock: Clock
     ) -> None:
-        limits = settings.limits
+        limits, handlers = settings.limits, abilities.handlers
         task_handler = handlers.get(EventType.TASK_ASSIGNED)
         self._settings = settings
         self._identity = identity
@@ -79,6 +94,9 @@ class Agent:
         self.calls = Calls(clock, limits.pending_calls)
         self.desk = Desk(self.calls, self.crew, self._lost)
         self.tools = Tools(self.calls, clock)
+        self._tool_server = ToolServer(
+            abilities.tools, self.calls, self.crew, clock, limits.queued_events
+        )
         self.questions = Questions(self.calls, self.desk, clock, self._pass_on)
         self._runner = Runner(
             task_handler, self.desk, self.crew, settings.max_concurrency, self._slot_changed
@@ -103,6 +121,7 @@ class Agent:
             active=self.desk.held.active(),
             epoch=inbox.epoch or None,
             last_seq=inbox.last_seq,
+            tools=self._tool_server.offers,
         )
         return wrap(EventType.AGENT_READY, ready, self._clock.now())
 
@@ -159,8 +178,9 @@ class Agent:
         return message
 
     def retire(self) -> None:
-        """Take no more tasks; those that have not started go back."""
+        """Take no more tasks, and offer no tools; tasks that have not started go back."""
         self._takes_tasks = False
+        self._tool_server.retire()
         self._runner.stop()
 
     async def drain(self) -> None:
@@ -168,10 +188,12 @@ class Agent:
         try:
             async with within(self._clock, self._settings.drain_timeout):
                 await self._runner.settled()
+                await self._tool_server.settled()
                 await self._audience.settled()
         except TimeoutError:
             _log.warning("drain_timeout", seconds=self._settings.drain_timeout)
             await self._runner.interrupt(_GRACE_SECONDS, hand_back=True)
+            await self._tool_server.close(_GRACE_SECONDS)
             await self._audience.close(_GRACE_SECONDS)
         with suppress(TimeoutError):
             async with within(self._clock, self._settings.limits.close_timeout):
@@ -190,6 +212,7 @@ class Agent:
         """Cancel what runs, and let ``on_disconnected`` be heard."""
         self._runner.stop()
         await self._runner.interrupt(_GRACE_SECONDS, hand_back=False)
+        await self._tool_server.close(_GRACE_SECONDS)
         await self._audience.close(_GRACE_SECONDS)
         with suppress(TimeoutError):
             async with within(self._clock, _GRACE_SECONDS):
@@ -204,6 +227,7 @@ class Agent:
             claimer=self.claimer,
             questions=self.questions,
             tools=self.tools,
+            tool_server=self._tool_server,
             answer_heartbeat=self._answer_heartbeat,
             note_draining=self._note_draining,
         )

@@ -134,7 +134,7 @@ class OblivionClient(HandlerDecorators, Operations):
                 "connect() was called already: use one client per agent, and wait() or "
                 "disconnect() before connecting again"
             )
-        self._handlers.freeze(True)
+        self._abilities.freeze(True)
         self._opening = asyncio.ensure_future(self._open())
         try:
             await self._opening
@@ -144,7 +144,7 @@ class OblivionClient(HandlerDecorators, Operations):
             raise Disconnected("disconnect() was called while connecting") from None
         finally:
             self._opening = None
-            self._handlers.freeze(self._is_live())
+            self._abilities.freeze(self._is_live())
 
     async def wait(self) -> None:
         """Wait for the end: return after ``disconnect()``, raise when the session cannot go on.
@@ -239,7 +239,7 @@ class OblivionClient(HandlerDecorators, Operations):
         await asyncio.to_thread(import_module, "oblivion._wiring")
         from oblivion._wiring import compose  # noqa: PLC0415 - see above
 
-        parts = await compose(self._settings, self._handlers, self._identity, self._clock)
+        parts = await compose(self._settings, self._abilities, self._identity, self._clock)
         try:
             await parts.session.start()
         except BaseException:
@@ -251,7 +251,7 @@ class OblivionClient(HandlerDecorators, Operations):
         self._running.add_done_callback(self._ended)
 
     def _ended(self, running: asyncio.Task[None]) -> None:
-        self._handlers.freeze(False)
+        self._abilities.freeze(False)
         if not running.cancelled():
             running.exception()
 

@@ -61,15 +61,33 @@ async def sleep(clock: Clock, seconds: float) -> None:
         timer.cancel()
 
 
+class Deadline:
+    """When a body of :func:`within` has to end."""
+
+    def __init__(self, clock: Clock, scope: asyncio.Timeout) -> None:
+        self._clock = clock
+        self._scope = scope
+        self._timer: Timer | None = None
+
+    def set(self, seconds: float) -> None:
+        """Count ``seconds`` from now on."""
+        self.clear()
+        self._timer = self._clock.call_later(seconds, partial(self._scope.reschedule, 0))
+
+    def clear(self) -> None:
+        """Wait without end."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
 @asynccontextmanager
-async def within(clock: Clock, seconds: float | None) -> AsyncGenerator[None]:
+async def within(clock: Clock, seconds: float | None) -> AsyncGenerator[Deadline]:
     """Raise TimeoutError when the body takes longer than ``seconds`` of ``clock``; None waits."""
     async with asyncio.timeout(None) as scope:
-        if seconds is None:
-            yield
-            return
-        timer = clock.call_later(seconds, partial(scope.reschedule, 0))
+        deadline = Deadline(clock, scope)
+        if seconds is not None:
+            deadline.set(seconds)
         try:
-            yield
+            yield deadline
         finally:
-            timer.cancel()
+            deadline.clear()

@@ -1,10 +1,11 @@
 """Where the decorators live that make functions handlers."""
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
-from oblivion._agent import DISCONNECTED
+from oblivion._agent import DISCONNECTED, Abilities
 from oblivion._handlers import Handlers
+from oblivion._offered import OfferedTools
 from oblivion.protocol import (
     ConnectedPayload,
     ContextUpdatePayload,
@@ -25,6 +26,7 @@ _Tool = TypeVar("_Tool", bound=Callable[[ToolResultPayload], object])
 _Connected = TypeVar(
     "_Connected", bound=Callable[[ConnectedPayload], object] | Callable[[], object]
 )
+_Function = TypeVar("_Function", bound=Callable[..., Any])
 _Disconnected = TypeVar("_Disconnected", bound=Callable[[str], object] | Callable[[], object])
 
 
@@ -40,7 +42,41 @@ class HandlerDecorators:
     """
 
     def __init__(self) -> None:
-        self._handlers = Handlers()
+        self._abilities = Abilities(handlers=Handlers(), tools=OfferedTools())
+        self._handlers = self._abilities.handlers
+
+    def tool(
+        self,
+        tool: str,
+        *,
+        action: str,
+        description: str | None = None,
+        schema: Mapping[str, object] | None = None,
+    ) -> Callable[[_Function], _Function]:
+        """Offer a function to the other agents of this agent's groups, as an action of a tool.
+
+        They call it with ``request_tool(tool, action, params)``, as far as rules of Nexus allow
+        that. The function gets the parameters by their names, and returns what JSON can hold;
+        one that raises is a result with that error. Async functions run in a task of their own,
+        plain ones on a thread.
+
+        Args:
+            tool: the name of the tool, of letters, digits, ``_`` and ``-``.
+            action: what the function does.
+            description: what others are told of it; by default the function's docstring.
+            schema: the JSON Schema of the parameters; by default it is made of the function's
+                annotations, and parameters are turned into those types.
+
+        Raises:
+            InvalidHandlerError: the function cannot be called with named parameters, the action is
+                offered already, or the client is connected.
+        """
+
+        def offer(function: _Function) -> _Function:
+            self._abilities.tools.register((tool, action), function, description, schema)
+            return function
+
+        return offer
 
     def on_task_assigned(self, handler: _Assigned) -> _Assigned:
         """Call ``handler`` for each task that this agent holds from now on.

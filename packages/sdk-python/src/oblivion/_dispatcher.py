@@ -16,6 +16,7 @@ from oblivion._link import Link
 from oblivion._logging import get_log
 from oblivion._questions import Message, Questions
 from oblivion._runner import Runner
+from oblivion._tool_server import ToolServer
 from oblivion._tools import Tools
 from oblivion.errors import SessionSuperseded
 from oblivion.protocol import (
@@ -28,8 +29,11 @@ from oblivion.protocol import (
     TaskAvailablePayload,
     TaskCancelledPayload,
     TaskClaimedPayload,
+    ToolCallPayload,
     ToolResultPayload,
+    ToolWaitingPayload,
     WakeUpPayload,
+    WireModel,
 )
 
 _log = get_log("events")
@@ -45,6 +49,7 @@ class Destinations:
     claimer: Claimer
     questions: Questions
     tools: Tools
+    tool_server: ToolServer
     answer_heartbeat: Callable[[Link, HeartbeatPayload], None]
     note_draining: Callable[[ServerDrainingPayload], None]
 
@@ -52,10 +57,10 @@ class Destinations:
 class Dispatcher:
     """Takes every event once, in order, without waiting; acknowledges what is done.
 
-    ``task_assigned`` and ``tool_result`` are acknowledged at receipt, the other durable events
+    ``task_assigned`` and what is about tools is acknowledged at receipt, the other durable events
     when their handler ended. An event that cannot be read is acknowledged, too: sent again, it
-    would be no better. So is an assignment that was withdrawn while the agent was away; no handler
-    begins with it.
+    would be no better. So is work that was withdrawn while the agent was away; nothing begins with
+    it.
     """
 
     def __init__(self, inbox: Inbox, acks: Acknowledger, bound: int, to: Destinations) -> None:
@@ -72,6 +77,8 @@ class Dispatcher:
             EventType.CONTEXT_UPDATE: self._context_update,
             EventType.WAKE_UP: self._wake_up,
             EventType.TOOL_RESULT: self._tool_result,
+            EventType.TOOL_WAITING: self._tool_waiting,
+            EventType.TOOL_CALL: self._tool_call,
             EventType.HEARTBEAT: self._heartbeat,
             EventType.SUPERSEDED: self._superseded,
             EventType.SERVER_DRAINING: self._server_draining,
@@ -104,7 +111,7 @@ class Dispatcher:
         self._tell(what, payload, receipt, lane=payload.task_id)
 
     def _route(self, link: Link, incoming: Incoming, receipt: Receipt) -> None:
-        if incoming.withdrawn and isinstance(incoming.payload, TaskAssignedPayload):
+        if incoming.withdrawn:
             self._withdrawn(incoming.payload, receipt)
             return
         if incoming.payload is not None:
@@ -124,7 +131,8 @@ class Dispatcher:
         )
 
     def _is_full(self) -> bool:
-        return self._to.audience.full or self._to.runner.waiting >= self._bound
+        to = self._to
+        return to.audience.full or to.tool_server.full or to.runner.waiting >= self._bound
 
     def _tell(self, what: Handling, payload: object, receipt: Receipt, *, lane: Hashable) -> None:
         """Call the author's handler, and acknowledge the event when it ended."""
@@ -144,10 +152,13 @@ class Dispatcher:
         self._to.runner.assign(task)
         self._to.claimer.arrived(task.task_id)
 
-    def _withdrawn(self, task: TaskAssignedPayload, receipt: Receipt) -> None:
-        _log.info("assignment_withdrawn", task_id=task.task_id, attempt=task.attempt)
+    def _withdrawn(self, work: WireModel | None, receipt: Receipt) -> None:
         self._acks.finish(receipt)
-        self._to.claimer.arrived(task.task_id)
+        if isinstance(work, TaskAssignedPayload):
+            _log.info("assignment_withdrawn", task_id=work.task_id, attempt=work.attempt)
+            self._to.claimer.arrived(work.task_id)
+        elif isinstance(work, ToolCallPayload):
+            _log.info("tool_call_withdrawn", call_id=work.call_id)
 
     def _task_available(self, _link: Link, task: TaskAvailablePayload, receipt: Receipt) -> None:
         _log.debug(EventType.TASK_AVAILABLE, task_id=task.task_id, title=task.title)
@@ -188,6 +199,16 @@ class Dispatcher:
         self._to.tools.resolve(result)
         what = Handling(EventType.TOOL_RESULT)
         self._to.audience.tell(what, result, lane=what.event)
+
+    def _tool_waiting(self, _link: Link, notice: ToolWaitingPayload, receipt: Receipt) -> None:
+        self._acks.finish(receipt)
+        self._to.tools.hold_on(notice)
+
+    def _tool_call(self, _link: Link, call: ToolCallPayload, receipt: Receipt) -> None:
+        """Acknowledged at receipt: a tool that took its agent down is not begun a second time."""
+        _log.info(EventType.TOOL_CALL, tool=call.tool, action=call.action, call_id=call.call_id)
+        self._acks.finish(receipt)
+        self._to.tool_server.serve(call)
 
     def _heartbeat(self, link: Link, ping: HeartbeatPayload, receipt: Receipt) -> None:
         self._acks.finish(receipt)

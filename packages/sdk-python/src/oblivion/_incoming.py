@@ -18,7 +18,9 @@ from oblivion.protocol import (
     TaskAvailablePayload,
     TaskCancelledPayload,
     TaskClaimedPayload,
+    ToolCallPayload,
     ToolResultPayload,
+    ToolWaitingPayload,
     WakeUpPayload,
     WireModel,
 )
@@ -31,6 +33,8 @@ _PAYLOADS: dict[str, type[WireModel]] = {
     EventType.CONTEXT_UPDATE: ContextUpdatePayload,
     EventType.WAKE_UP: WakeUpPayload,
     EventType.TOOL_RESULT: ToolResultPayload,
+    EventType.TOOL_WAITING: ToolWaitingPayload,
+    EventType.TOOL_CALL: ToolCallPayload,
     EventType.HEARTBEAT: HeartbeatPayload,
     EventType.SUPERSEDED: SupersededPayload,
     EventType.SERVER_DRAINING: ServerDrainingPayload,

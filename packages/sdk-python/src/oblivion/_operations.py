@@ -24,6 +24,7 @@ from oblivion.protocol import (
     TaskStatus,
     TaskSummary,
     ThreadMessage,
+    ToolInfo,
     ToolResultPayload,
 )
 
@@ -43,7 +44,8 @@ class Operations:
     Those over the socket wait while the client reconnects, and raise
     :class:`~oblivion.QueueOverflow` when too many wait already and
     :class:`~oblivion.SessionEnded` when the session ends first. Those over HTTP
-    (``get_task``, ``get_thread``, ``list_tasks``) raise :class:`~oblivion.NexusUnreachable`.
+    (``get_task``, ``get_thread``, ``list_tasks``, ``list_tools``) raise
+    :class:`~oblivion.NexusUnreachable`.
     """
 
     def _parts(self) -> "Parts":
@@ -215,8 +217,12 @@ class Operations:
     ) -> ToolResultPayload:
         """Have Nexus run a tool and return its result, within ``timeout`` seconds.
 
-        A refusal, a time-out and a lost session are results, too: ``success`` is False and
-        ``error`` says why. Wrong arguments raise.
+        A refusal, a time-out and a lost session are results, too: ``success`` is False,
+        ``error`` says why, and ``code`` in one word. Wrong arguments raise.
+
+        Where a person has to approve the call first, ``timeout`` does not count that time, which
+        Nexus bounds; a held task named by ``task_id`` is BLOCKED_ON_HUMAN meanwhile. After a
+        time-out the tool may still have its effect.
         """
         ARGUMENTS.text("tool", tool)
         ARGUMENTS.text("action", action)
@@ -224,6 +230,10 @@ class Operations:
         seconds = ARGUMENTS.number("timeout", timeout, low=0, above=True)
         plain = _params(params)
         return await self._parts().agent.tools.request(tool, action, plain, seconds, task_id)
+
+    async def list_tools(self) -> list[ToolInfo]:
+        """Return what this agent may have done for it by :meth:`request_tool`, with schemas."""
+        return await self._parts().rest.list_tools()
 
     async def _move(self, task_id: str, status: TaskStatus, **fields: Any) -> None:
         ARGUMENTS.text("task_id", task_id)

@@ -9,10 +9,11 @@ from pydantic import TypeAdapter, ValidationError
 from oblivion._auth import TokenSource, unreachable
 from oblivion._link import unreadable
 from oblivion._refusals import refused_request
-from oblivion.protocol import Task, TaskSummary, ThreadMessage, ThreadPage
+from oblivion.protocol import Task, TaskSummary, ThreadMessage, ThreadPage, ToolInfo
 
 _PAGE = 100
 _SUMMARIES = TypeAdapter(list[TaskSummary])
+_TOOLS = TypeAdapter(list[ToolInfo])
 _T = TypeVar("_T")
 
 
@@ -27,6 +28,10 @@ class Rest:
         """Return the tasks that wait for a claim, or those this agent holds."""
         path = "tasks/available" if available else "tasks/claimed"
         return _read(path, _SUMMARIES, await self._get(path))
+
+    async def list_tools(self) -> list[ToolInfo]:
+        """Return what this agent may have done for it."""
+        return _read("tools", _TOOLS, await self._get("tools"))
 
     async def get_task(self, task_id: str) -> Task:
         """Return one task."""

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import httpx2
 
-from oblivion._agent import Agent, Identity
+from oblivion._agent import Abilities, Agent, Identity
 from oblivion._auth import ClientCredentials
 from oblivion._clock import Clock
 from oblivion._config import Settings
-from oblivion._handlers import Handlers
 from oblivion._rest import Rest
 from oblivion._session import Session
 from oblivion._socketio import SocketIOConnector
@@ -33,7 +32,7 @@ class Parts:
 
 
 async def compose(
-    settings: Settings, handlers: Handlers, identity: Identity, clock: Clock
+    settings: Settings, abilities: Abilities, identity: Identity, clock: Clock
 ) -> Parts:
     """Build a session that has not started."""
     timeout = settings.limits.connect_timeout
@@ -42,7 +41,7 @@ async def compose(
         httpx2.AsyncClient, base_url=settings.nexus_url + "/", timeout=timeout
     )
     tokens = ClientCredentials(http, settings.client_id, settings.client_secret, clock)
-    agent = Agent(settings, handlers, identity, clock)
+    agent = Agent(settings, abilities, identity, clock)
     connector = SocketIOConnector(settings.nexus_url, clock, timeout)
     session = Session(settings, agent, connector, tokens, clock)
     return Parts(session=session, agent=agent, rest=Rest(http, tokens), http=http)

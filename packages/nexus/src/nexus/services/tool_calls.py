@@ -195,7 +195,8 @@ def due(tx: Tx, node_id: str, limit: int = 100) -> list[str]:
     query = sa.select(tool_calls.c.id).where(
         tool_calls.c.finished_at.is_(None), at_hand | late | unwanted
     )
-    return [found["id"] for found in tx.rows(query.order_by(tool_calls.c.id).limit(limit))]
+    oldest = query.order_by(tool_calls.c.created_at, tool_calls.c.id).limit(limit)
+    return [found["id"] for found in tx.rows(oldest)]
 
 
 def is_wanted() -> sa.ColumnElement[bool]:

@@ -23,12 +23,14 @@ def create(tx: Tx, caller: Principal, rule: Rule) -> ToolRule:
     Raises:
         Conflict: there are too many.
     """
+    tx.exclude("tool rules", caller.tenant_id)  # or two would take the same place
     rows = _rows(tx, caller.tenant_id)
     if len(rows) >= MOST_RULES:
         raise Conflict(f"there are {MOST_RULES} rules already; remove one first")
     row = {
         "id": new_id(),
         "tenant_id": caller.tenant_id,
+        "place": rows[-1]["place"] + 1 if rows else 1,
         "rule": rule.model_dump(mode="json", exclude_defaults=True),
         "created_by": caller.client_id,
         "created_at": tx.now,
@@ -74,7 +76,7 @@ def shown(tx: Tx, tenant_id: str, from_file: Sequence[KnownRule]) -> list[ToolRu
 
 def _rows(tx: Tx, tenant_id: str) -> Sequence[Row]:
     mine = tool_rules.select().where(tool_rules.c.tenant_id == tenant_id)
-    return tx.rows(mine.order_by(tool_rules.c.id))
+    return tx.rows(mine.order_by(tool_rules.c.place))
 
 
 def _view(row: Row) -> ToolRule:

@@ -90,7 +90,8 @@ def recover(tx: Tx, keeper: Keeper, *, alone: bool) -> list[End]:
             continue
         if call["idempotent"]:
             again = CallState.RECEIVED if call["decided_at"] is None else CallState.DECIDED
-            tx.update(table, {"state": again, "due_at": tx.now + call["timeout_ms"]}, id=call["id"])
+            due = {"node_id": keeper.node_id, "due_at": tx.now + call["timeout_ms"]}
+            tx.update(table, {"state": again, **due}, id=call["id"])
             tx.wake(tool_calls.RUNNER)
         else:
             ends.append(_finish(tx, call, keeper, INTERRUPTED).end)

@@ -89,9 +89,10 @@ tool_rules = sa.Table(
     metadata,
     sa.Column("id", sa.String(64), primary_key=True),
     _ref("tenant_id", "tenants.id"),
+    sa.Column("place", sa.BigInteger, nullable=False),
     sa.Column("rule", JsonText, nullable=False),
     _word("created_by", 128),
     _at("created_at", nullable=False),
-    sa.Index("tool_rules_by_tenant", "tenant_id", "id"),
+    sa.UniqueConstraint("tenant_id", "place"),
 )
-"""Who may have which tools do what, by the order in which the rules were made."""
+"""Who may have which tools do what; the rules of a tenant hold in the order of their places."""

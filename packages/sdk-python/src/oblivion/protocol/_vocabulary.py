@@ -146,6 +146,9 @@ class ToolCode(StrEnum):
     RESULT_TOO_LARGE = "result_too_large"
     RESULT_REFUSED = "result_refused"
 
+    # said by the SDK itself, as TIMED_OUT may be
+    SESSION_ENDED = "session_ended"
+
 
 class CancelReason(StrEnum):
     """Why Nexus took a task from the agent that held it."""

@@ -85,11 +85,12 @@ def _rules() -> None:
         "tool_rules",
         sa.Column("id", sa.String(64), primary_key=True),
         _ref("tenant_id", "tenants.id"),
+        sa.Column("place", sa.BigInteger(), nullable=False),
         sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("created_by", sa.String(128), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        sa.UniqueConstraint("tenant_id", "place"),
     )
-    op.create_index("tool_rules_by_tenant", "tool_rules", ["tenant_id", "id"])
 
 
 def _ref(name: str, target: str, *, nullable: bool = False) -> sa.Column[str]:

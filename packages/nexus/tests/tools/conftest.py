@@ -1,0 +1,15 @@
+"""Fixtures of the tool gateway's tests."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tool_world import ToolWorld
+
+
+@pytest.fixture
+def world(database_url: str) -> Iterator[ToolWorld]:
+    """A team with a tool, on each kind of database."""
+    world = ToolWorld(database_url)
+    yield world
+    world.database.close()
