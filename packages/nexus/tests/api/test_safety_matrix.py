@@ -16,11 +16,13 @@ from starlette.routing import Route
 
 from letters import BOX, letter
 from live_nexus import ADMIN_SECRET, AGENT_SECRET, Admin, LiveNexus
+from nexus.domain.tool_calls import CallState
 from nexus.gateway.calls import CALLS
-from nexus.services import deliveries, installation, tenants
+from nexus.services import agents, deliveries, installation, tenants
 from nexus.services.secrets import hash_secret
 from nexus.services.tenants import CreateTenant
 from nexus.store import Tx
+from nexus.store.tool_tables import tool_calls
 from oblivion.protocol import EventType
 from socket_agent import SocketAgent, socket_agent, token_for
 
@@ -119,6 +121,15 @@ ROUTES: dict[str, frozenset[str]] = {
     "POST /observer/slack/channels": ADMINS,
     "POST /observer/slack/invite": ADMINS,
     "POST /observer/slack/agents/{agent_id}/resume": ADMINS,
+    "GET /tools": AGENTS,
+    "GET /observer/tools": PEOPLE,
+    "GET /observer/tools/rules": PEOPLE,
+    "GET /observer/tools/calls": ADMINS,
+    "GET /observer/approvals": ADMINS,
+    "POST /observer/tools/rules": ADMINS,
+    "DELETE /observer/tools/rules/{rule_id}": ADMINS,
+    "POST /observer/approvals/{approval_id}/approve": ADMINS,
+    "POST /observer/approvals/{approval_id}/deny": ADMINS,
     "POST /observer/stop-all": ADMINS,
     "POST /observer/resume-all": ADMINS,
 }
@@ -136,6 +147,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /observer/agents/approve": {"agentIds": ["{agent_id}"]},
     "POST /observer/registration-tokens": {"groupId": "{group_id}"},
     "POST /observer/clients": {"clientId": "client-of-{role}"},
+    "POST /observer/tools/rules": {"tools": ["*"], "groups": ["no-such-group"]},
     "POST /observer/tasks": {"projectId": "{project_id}", "title": "T"},
     "PATCH /observer/tasks/{task_id}": {"title": "Taken over"},
     "POST /observer/tasks/{task_id}/messages": {"text": "hello"},
@@ -165,6 +177,7 @@ EVENTS: dict[EventType, dict[str, Any]] = {
         "params": {},
         "taskId": "T",
     },
+    EventType.TOOL_ANSWER: {"callId": "C", "success": True, "result": "forged"},
     EventType.EVENT_ACK: {"seqs": [1]},
 }
 """What agents call, with the id of a task of the first tenant in the place of ``T``."""
@@ -202,6 +215,7 @@ async def scene(nexus: LiveNexus) -> AsyncIterator[Scene]:
         "token_id": token["id"],
         "client_id": "viewer",
         "delivery_id": await failed_delivery(nexus),
+        **await _waiting_call(nexus, agent["id"]),
     }
     async with (
         httpx2.AsyncClient(base_url=nexus.url) as nobody,
@@ -242,6 +256,33 @@ async def failed_delivery(nexus: LiveNexus) -> str:
         return str(row["id"])
 
     return await nexus.serving.nexus.platform.store.write(fail)
+
+
+async def _waiting_call(nexus: LiveNexus, agent_id: str) -> dict[str, str]:
+    """Have a call of the first tenant wait for approval, under a rule of its own."""
+    made = await nexus.admin.post(
+        "/observer/tools/rules", tools=[f"{MARK}.*"], requiresApproval=True, name=MARK
+    )
+    call = {
+        "id": "waiting-call",
+        "agent_id": agent_id,
+        "request_id": MARK,
+        "tool": MARK,
+        "action": MARK,
+        "params": {"text": MARK},
+        "params_hash": "-",
+        "state": CallState.PENDING_APPROVAL,
+        "timeout_ms": 1000,
+        "created_at": 1,
+    }
+
+    def put(tx: Tx) -> None:
+        tenant_id = agents.by_id(tx, agent_id)["tenant_id"]
+        later = {"tenant_id": tenant_id, "due_at": tx.now + 3_600_000}
+        tx.insert(tool_calls, {**call, **later})
+
+    await nexus.serving.nexus.platform.store.write(put)
+    return {"rule_id": made["id"], "approval_id": call["id"]}
 
 
 async def second_tenant(nexus: LiveNexus) -> str:
@@ -290,6 +331,7 @@ NOTHING = dict.fromkeys(
     (
         *("group_id", "project_id", "agent_id", "task_id"),
         *("token_id", "client_id", "delivery_id"),
+        *("token_id", "client_id", "rule_id", "approval_id"),
     ),
     "nope",
 )
@@ -341,6 +383,8 @@ async def shown(scene: Scene) -> str:
             "/observer/stop-all",
             "/observer/audit",
             "/observer/deliveries",
+            "/observer/tools/rules",
+            "/observer/approvals",
         )
     ]
     return "\n".join(answers)

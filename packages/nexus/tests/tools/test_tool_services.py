@@ -1,4 +1,4 @@
-"""What becomes of a call: judged before anything runs, one effect and one answer whatever happens."""
+"""What becomes of a call: judged before anything runs, with one effect and one answer."""
 
 from collections.abc import Callable
 from dataclasses import replace

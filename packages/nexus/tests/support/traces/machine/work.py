@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
+from nexus.domain.errors import NotFound
 from nexus.services import events, leases, sessions, tasks, threads
 from nexus.store import Tx
 from oblivion.protocol import (
@@ -13,6 +14,7 @@ from oblivion.protocol import (
     PostMessage,
     TaskStatus,
     TaskUpdate,
+    ToolAnswer,
     ToolRequest,
 )
 from traces.machine.base import Voice
@@ -142,12 +144,24 @@ class WorkRules(SessionRules):
         ref = self.ref(voice.name, voice.age)
 
         def predict() -> dict[str, bool]:
+            """It is stored; what comes of it, the gateway's own machine says."""
             model_sessions.require_ready(self.model, ref.agent_id, ref.session_id)
-            model_events.tell(self.model, ref.agent_id, EventType.TOOL_RESULT)
             return {"accepted": True}
 
         wish = ToolRequest(request_id="r", tool="t", action="a")
         self.call(voice, EventType.TOOL_REQUEST, wish, predict)
+
+    @rule(voice=SPEAKERS)
+    def answer_tool(self, voice: Voice) -> None:
+        """An agent answers what nobody asked of it."""
+        ref = self.ref(voice.name, voice.age)
+
+        def predict() -> None:
+            model_sessions.require_ready(self.model, ref.agent_id, ref.session_id)
+            raise NotFound("nobody asked")
+
+        said = ToolAnswer(call_id="none", success=True)
+        self.call(voice, EventType.TOOL_ANSWER, said, predict)
 
     @rule(
         name=AGENTS,
