@@ -230,7 +230,8 @@ def test_the_protocol_lists_exactly_what_the_feed_can_tell() -> None:
 def recorded() -> Iterator[str]:
     """Yield the words that services record: those that look like one and stand near `record`."""
     word = re.compile(
-        r"(task|agent|group|project|message|token|tool|delivery)_[a-z]+ed|task_progress|task_done"
+        r"(task|agent|group|project|message|token|tool|approval|tool_rule|delivery)_[a-z]+ed"
+        r"|task_progress|task_done"
         r"|agent_status|agent_woken|task_retrying|agent_logged_out|agents_(stopped|resumed)"
         r"|access_revoked|secret_rotated"
     )
@@ -249,6 +250,7 @@ def test_what_is_kept_is_kept_as_long_as_the_docs_say() -> None:
         ("the feed of what happened (`nexus tail`)", retention.KEEP_ACTIVITY_MS),
         ("what came in from other services, or went out to them", retention.KEEP_MADE_MS),
         ("what could not be delivered to them", retention.KEEP_FAILED_MS),
+        ("calls of tools that have ended", retention.KEEP_TOOL_CALLS_MS),
         ("answers to calls and to requests with an `Idempotency-Key`", retention.KEEP_ANSWERS_MS),
     ):
         days = kept_ms // (24 * 3600 * 1000)

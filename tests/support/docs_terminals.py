@@ -25,7 +25,8 @@ _PRELUDE = """
 set -euo pipefail
 # A reader looks again until what the page promises is there.
 nexus() {
-    if [[ "$*" != "tasks list --status"* ]]; then command nexus "$@"; return; fi
+    if [[ "$*" != "tasks list --status"* && "$*" != "approvals list" ]]
+    then command nexus "$@"; return; fi
     local listed
     for _ in {1..40}; do
         listed=$(command nexus "$@" 2>/dev/null)

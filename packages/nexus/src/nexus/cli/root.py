@@ -12,6 +12,7 @@ from nexus import __version__
 from nexus.cli import (
     admin,
     agents,
+    approvals,
     audit,
     clients,
     custody,
@@ -30,6 +31,7 @@ from nexus.cli import (
     tasks,
     tenants,
     tokens,
+    tools,
 )
 from nexus.cli.errors import CliError, ExitCode
 from nexus.cli.output import note
@@ -58,6 +60,7 @@ app.command("resume-all")(custody.resume_all)
 custody.add_to(agents.app)
 _GROUPS = (
     *(agents, groups, projects, tasks),
+    *(tools, approvals),
     *(tokens, clients, tenants, audit, keys, admin, deliveries, slack),
 )
 for group in _GROUPS:
