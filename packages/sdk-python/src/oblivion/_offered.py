@@ -42,7 +42,7 @@ class OfferedTools:
             raise InvalidHandlerError(f"register the tool {tool}.{action} before connect()")
         if (tool, action) in self._tools:
             raise InvalidHandlerError(f"the tool {tool}.{action} is offered already")
-        if not callable(function) or inspect.isclass(function):
+        if not _is_function(function):
             raise InvalidHandlerError(f"the tool {tool}.{action} must be a function")
         call, own_schema = _described(f"{tool}.{action}", function, schema)
         offer = ToolOffer(
@@ -90,6 +90,10 @@ def _described(
     if plain.get("type") != "object":
         raise InvalidHandlerError(f"the parameters of the tool {name} must all have names")
     return lambda params: adapter.validate_python(ArgsKwargs((), params)), plain
+
+
+def _is_function(function: object) -> bool:
+    return callable(function) and not inspect.isclass(function)
 
 
 def _documented(function: Callable[..., Any]) -> str:

@@ -105,6 +105,7 @@ class ScriptedNexus:
         app.router.add_post("/auth/token", self._token)
         app.router.add_route("*", "/auth/{tail:.*}", self._http)
         app.router.add_get("/tasks/{tail:.*}", self._http)
+        app.router.add_get("/tools", self._http)
         self._sio.attach(app)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
