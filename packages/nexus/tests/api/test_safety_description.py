@@ -85,6 +85,8 @@ def _one_of_each(url: str, headers: dict[str, str]) -> dict[str, str]:
             "token_id": made("/observer/registration-tokens", groupId="g"),
             "client_id": made("/observer/clients", clientId="a-viewer"),
             "delivery_id": "1",
+            "rule_id": made("/observer/tools/rules", tools=["*"]),
+            "approval_id": "of-no-call",
         }
 
 
