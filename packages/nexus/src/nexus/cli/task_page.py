@@ -50,5 +50,7 @@ def _message(said: Mapping[str, Any]) -> Text:
     name = said.get("username") or said.get("user") or "?"
     line = Text(f"{cells.local_time(said.get('createdAt'), '%H:%M:%S')}  ", style="dim")
     line.append(clean(str(name)), style="bold green" if said.get("isHuman") else "bold cyan")
+    if said.get("deleted"):
+        return line.append("  (taken back)")
     line.append(f"  {clean(str(said.get('text') or '')).rstrip()}", style="not dim")
-    return line
+    return line.append(" (edited)") if said.get("edited") else line

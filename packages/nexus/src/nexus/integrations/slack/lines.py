@@ -1,6 +1,7 @@
 """Every line that the app itself says in Slack, in mrkdwn: the words are here and nowhere else."""
 
 from nexus.integrations.slack.rendering import escape, link, neutral, person, shortened
+from oblivion.protocol import TaskStatus
 
 _LONGEST = 1000
 
@@ -29,9 +30,10 @@ def heard_waiting() -> str:
 
 def heard_ended(status: str) -> str:
     """Say that the task has ended, so that nobody acts on this by itself."""
+    how = "Mention" if status == TaskStatus.DONE else "Press *Retry* above, or mention"
     return (
         f":checkered_flag: Heard, but this task is {_quoted(status).lower()}: nobody works on it. "
-        "Retry it, or mention the app in the channel for a new one."
+        f"{how} the app in the channel for a new one."
     )
 
 
