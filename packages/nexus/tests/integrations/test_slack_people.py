@@ -52,6 +52,19 @@ async def test_a_direct_message_is_answered_with_where_to_ask(on_stage: Stage) -
     )
 
 
+async def test_a_mention_in_a_channel_of_nobodys_is_answered_with_where_to_ask(
+    on_stage: Stage,
+) -> None:
+    lobby = on_stage.slack.open_channel("lobby", on_stage.anna)
+    await on_stage.anna.invite_app(lobby)
+    await on_stage.anna.say(lobby, "Good morning")
+    asked = await on_stage.anna.say(lobby, f"{on_stage.slack.mention} mend the login")
+    await on_stage.slack.until(lambda: len(lobby.thread(asked)) == 1)
+    assert "channels of projects" in lobby.thread(asked)[0].shown
+    tasks = await on_stage.nexus.admin.get("/observer/tasks")
+    assert tasks["items"] == []
+
+
 async def test_a_mention_in_the_groups_channel_goes_to_its_only_project(on_stage: Stage) -> None:
     slack = on_stage.slack
     await slack.until(lambda: slack.channel("oblivion-group-team"))

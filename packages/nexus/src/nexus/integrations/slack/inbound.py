@@ -145,6 +145,8 @@ def _hear(tx: Tx, said: Said, *, tell: bool = False) -> None:
         return
     owner = places.owner_of(tx, said.channel_id)
     if owner is None:
+        if said.for_app and said.author.is_human:
+            heard.without_project(tx, said)
         return
     if tell:
         heard.hint(tx, said, heard.place_of(tx, owner))

@@ -61,7 +61,7 @@ def no_project() -> str:
     """Say that this channel is no project's, so that no task can be made here."""
     return (
         "I make tasks in the channels of projects, and this is none of them. "
-        "Their names begin with `oblivion-`."
+        "Most of their names begin with `oblivion-`."
     )
 
 
