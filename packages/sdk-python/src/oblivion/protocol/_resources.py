@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import Field
 
 from oblivion.protocol._base import Timestamp, WireModel
-from oblivion.protocol._vocabulary import ApprovalStatus, MessageKind, TaskStatus
+from oblivion.protocol._vocabulary import ApprovalStatus, TaskStatus
 
 
 class Task(WireModel):
@@ -63,7 +63,8 @@ class ThreadMessage(WireModel):
     text: str = ""
     is_human: bool = False
     created_at: Timestamp | None = None
-    kind: MessageKind = MessageKind.MESSAGE
+    kind: str = "message"
+    """``message``, ``question`` or ``final``."""
     choices: list[str] = Field(default_factory=list[str])
     """The answers that a question offers."""
     edited: bool = False
