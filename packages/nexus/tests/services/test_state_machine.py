@@ -36,6 +36,7 @@ _FOR_THE_LAW = "who did what is no part of the work; tests of its own meddle wit
 _FOR_OPERATORS = "who may come in is settled before the first step; tests of its own say how"
 _FOR_OTHERS = "what comes in and goes out is no part of the work; it has a state machine of its own"
 _FOR_TOOLS = "what becomes of a tool's call holds no task; a machine of its own drives it"
+_FOR_SLACK = "where Slack shows threads is no part of the work; tests with a Slack say how"
 NO_STEPS = {
     "approvals.ask": _FOR_TOOLS,
     "approvals.block": _FOR_TOOLS,
@@ -107,6 +108,7 @@ NO_STEPS = {
     "installation.has_same_keys": _FOR_A_START,
     "installation.note_signing_key": _FOR_A_START,
     "installation.put_admin": _FOR_A_START,
+    "installation.put_note": _FOR_SLACK,
     "installation.reset_admin": "a lost secret is replaced from the machine itself",
     "mailbox.backlog": _FOR_PEOPLE,
     "mailbox.retry": _FOR_OTHERS,
@@ -127,6 +129,25 @@ NO_STEPS = {
     "revocations.revoke": _FOR_A_CUT,
     "revocations.void_all": _FOR_A_CUT,
     "rotation.rotate": _FOR_A_CUT,
+    "slack.channel_of": _FOR_SLACK,
+    "slack.close_thread": _FOR_SLACK,
+    "slack.forget_channel": _FOR_SLACK,
+    "slack.is_mute": _FOR_SLACK,
+    "slack.keep_channel": _FOR_SLACK,
+    "slack.left_behind": _FOR_SLACK,
+    "slack.lose_card": _FOR_SLACK,
+    "slack.note_archived": _FOR_SLACK,
+    "slack.note_renamed": _FOR_SLACK,
+    "slack.open_thread": _FOR_SLACK,
+    "slack.ours": _FOR_SLACK,
+    "slack.owner_of": _FOR_SLACK,
+    "slack.owners": _FOR_SLACK,
+    "slack.place": _FOR_SLACK,
+    "slack.placed": _FOR_SLACK,
+    "slack.places_of": _FOR_SLACK,
+    "slack.task_of": _FOR_SLACK,
+    "slack.task_saying": _FOR_SLACK,
+    "slack.without_channel": _FOR_SLACK,
     "statistics.of_project": _FOR_PEOPLE,
     "statistics.of_tasks": _FOR_PEOPLE,
     "statistics.of_tenant": _FOR_PEOPLE,
@@ -139,6 +160,12 @@ NO_STEPS = {
     "stops.unban": _FOR_A_CUT,
     "tasks.counts": _FOR_PEOPLE,
     "threads.page": _FOR_PEOPLE,
+    "tasks.of_source": _FOR_SLACK,
+    "workspace.channel_id": _FOR_SLACK,
+    "workspace.link": _FOR_SLACK,
+    "workspace.owned": _FOR_SLACK,
+    "workspace.resume": _FOR_SLACK,
+    "workspace.status": _FOR_SLACK,
 }
 """Public functions over a transaction that no trace calls, and why."""
 
