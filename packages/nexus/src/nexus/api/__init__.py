@@ -2,5 +2,6 @@
 
 from nexus.api.assembly import create_api
 from nexus.api.headers import Browsers
+from nexus.api.proving import recognised
 
-__all__ = ["Browsers", "create_api"]
+__all__ = ["Browsers", "create_api", "recognised"]

@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nexus import __version__
@@ -121,6 +122,12 @@ def create_api(
     for room in _ROOMS:
         api.include_router(room.router)
     return api
+
+
+def show_pages(api: FastAPI, pages: ASGIApp) -> None:
+    """Have ``pages`` served at ``/`` and below ``/ui``, within the API's own bounds."""
+    api.router.routes.append(Route("/", pages, include_in_schema=False))
+    api.mount("/ui", pages)
 
 
 def _name_of(route: APIRoute) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.staticfiles import StaticFiles
-from starlette.responses import HTMLResponse, RedirectResponse
+from starlette.responses import HTMLResponse
 
 from nexus.api.door import IDEMPOTENCY_KEY
 from oblivion.protocol import Problem
@@ -54,7 +54,6 @@ def install(api: FastAPI) -> None:
     assets = str(files("fastapi_offline") / "static")
     api.mount(_ASSETS_URL, StaticFiles(directory=assets), name="assets")
     api.add_route("/api", _page, include_in_schema=False)
-    api.add_route("/", _to_the_page, include_in_schema=False)
     describe = api.openapi
 
     def openapi() -> dict[str, Any]:
@@ -63,11 +62,6 @@ def install(api: FastAPI) -> None:
         return describe()
 
     api.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
-
-
-async def _to_the_page(_request: object) -> RedirectResponse:
-    """Lead whoever opens the bare address to what there is to see."""
-    return RedirectResponse("/api")
 
 
 async def _page(_request: object) -> HTMLResponse:

@@ -11,12 +11,11 @@ from fastapi.security import OAuth2
 from starlette.responses import Response
 
 from nexus.api.answers import answer
-from nexus.api.auditing import Deed, deed_of
+from nexus.api.auditing import deed_of
 from nexus.api.problems import NoToken
-from nexus.domain.audit_chain import End
 from nexus.domain.errors import Invalid
 from nexus.domain.principal import Principal
-from nexus.services import identity
+from nexus.services.deeds import Deed, Doer, Requirement, carry_out
 from nexus.services.idempotency import Answer, KeyedRequest, once
 from nexus.services.platform import Platform
 from nexus.store.tx import Tx
@@ -24,7 +23,6 @@ from oblivion.protocol import WireModel
 
 R = TypeVar("R")
 Act = Callable[[Tx, Principal], R]
-Requirement = Callable[[Principal], object]
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 _LONGEST_KEY = 255
@@ -58,19 +56,16 @@ class Door:
 
     async def read(self, act: Act[R]) -> R:
         """Return what ``act`` finds for the caller."""
-        return await self.platform.store.read(self._enter, act)
+        doer = Doer(claimed=self.claimed, requires=self.requires)
+        return await self.platform.store.read(doer.enter, act)
 
     async def write(self, act: Act[R]) -> R:
         """Carry out ``act`` for the caller and return its result once it is on disk.
 
         What a person does is kept in the audit log, in the same transaction.
         """
-        if self.deed is None:
-            return await self.platform.store.write(self._enter, act)
-        done, end = await self.platform.store.write(self._audited, act, self.deed)
-        if end is not None:
-            await self.platform.anchor.hold(end)
-        return done
+        doer = Doer(claimed=self.claimed, requires=self.requires)
+        return await carry_out(self.platform, doer, act, self.deed)
 
     async def post(
         self, act: Act[WireModel], *, status: int = 200, location: str | None = None
@@ -87,18 +82,6 @@ class Door:
 
     def _once(self, tx: Tx, caller: Principal, act: Act[WireModel], status: int) -> Answer:
         return once(tx, self.request, lambda: Answer(status=status, body=act(tx, caller).to_wire()))
-
-    def _audited(self, tx: Tx, act: Act[R], deed: Deed) -> tuple[R, End | None]:
-        caller = identity.principal(tx, self.claimed)
-        self.requires(caller)
-        done = act(tx, caller)
-        return done, deed.record(tx, self.platform.pepper, caller, done)
-
-    def _enter(self, tx: Tx, act: Act[R]) -> R:
-        """Judge the caller by what is stored now; its token may be older than that."""
-        caller = identity.principal(tx, self.claimed)
-        self.requires(caller)
-        return act(tx, caller)
 
 
 class Entrance:

@@ -4,9 +4,10 @@ from typing import Any
 
 from starlette.requests import Request
 
-from nexus.api.credentials import Credentials, invalid_client
+from nexus.api.credentials import Credentials, OAuthError, invalid_client
 from nexus.api.guard import Attempt, Guard, site_of
 from nexus.api.hashing import Hashers
+from nexus.domain.errors import Unauthenticated
 from nexus.services import identity, secrets
 from nexus.services.platform import Platform
 from nexus.store.tx import Row
@@ -36,6 +37,20 @@ async def proven(request: Request, credentials: Credentials) -> Row:
     state.guard.refuse_spent(attempt, platform.clock())
     state.guard.failed(attempt, platform.clock())
     raise invalid_client(_WRONG)
+
+
+async def recognised(request: Request, client_id: str, secret: str) -> Row:
+    """Return the stored client whose secret this is, as :func:`proven` does.
+
+    Raises:
+        Unauthenticated: there is no such client, or the secret is wrong.
+        TooManyAttempts: too many secrets were wrong.
+        Unavailable: the store does not answer, or too many secrets wait to be checked.
+    """
+    try:
+        return await proven(request, Credentials(client_id=client_id, secrets=(secret,)))
+    except OAuthError as refusal:
+        raise Unauthenticated(refusal.description) from refusal
 
 
 _NOBODY: dict[str, Any] = {

@@ -17,10 +17,23 @@ LIFETIME_S = 900
 CLOCK_SKEW_S = 60
 """So far ahead may the clock of the node be that made a token."""
 
-_AUDIENCE = "oblivion"
-_TYPE = "at+jwt"
 _MOST_KNOWN = 20_000
 _REQUIRED = ["exp", "iat", "sub", "jti"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What a token is for: none of one kind is taken for one of another."""
+
+    type: str
+    audience: str
+
+
+ACCESS = Kind(type="at+jwt", audience="oblivion")
+"""What clients show to the API, and agents at their socket."""
+
+SESSION = Kind(type="session+jwt", audience="observer")
+"""What a person's browser shows to the Observer, in a cookie."""
 
 
 class TokenExpired(Unauthenticated):
@@ -58,58 +71,73 @@ class Tokens:
         self._known.clear()
 
     def issue(self, caller: Principal, now_ms: int) -> str:
-        """Return a signed token that says who the caller is."""
+        """Return a signed access token that says who the caller is."""
+        return self._signed(ACCESS, caller, now_ms, self.lifetime_s)
+
+    def issue_session(self, caller: Principal, now_ms: int, lifetime_s: int) -> str:
+        """Return a signed token for a browser of this caller's."""
+        return self._signed(SESSION, caller, now_ms, lifetime_s)
+
+    def _signed(self, kind: Kind, caller: Principal, now_ms: int, lifetime_s: int) -> str:
         issued = now_ms // 1000
         key = self.keys.signing(now_ms)
         claims = {
             "iss": self.issuer,
-            "aud": _AUDIENCE,
+            "aud": kind.audience,
             "sub": caller.client_id,
             "client_id": caller.client_id,
             "iat": issued,
-            "exp": issued + self.lifetime_s,
+            "exp": issued + lifetime_s,
             "jti": new_id(),
             "scope": caller.role,
             "tenant": caller.tenant_id,
             "agent": caller.agent_id,
             "epoch": caller.epoch,
         }
-        headers = {"typ": _TYPE, "kid": key.id}
+        headers = {"typ": kind.type, "kid": key.id}
         return jwt.encode(claims, key.secret, algorithm=ALGORITHM, headers=headers)
 
     def read(self, token: str, now_ms: int) -> Principal:
-        """Return who a token speaks for.
+        """Return who an access token speaks for.
 
         Raises:
             TokenExpired: it was valid once.
-            Unauthenticated: it is not a token of this Nexus, or not one yet.
+            Unauthenticated: it is not an access token of this Nexus, or not one yet.
         """
-        known = self._known.get(token) or self._verified(token)
-        if known.until_ms <= now_ms:
-            raise TokenExpired("the token has expired; ask for a new one")
-        if known.from_ms > now_ms + CLOCK_SKEW_S * 1000:
-            raise Unauthenticated("the token is not valid yet; is the clock right?")
+        known = self._known.get(token) or self._verified(ACCESS, token)
+        _refuse_untimely(known, now_ms)
         self._known[token] = known
         if len(self._known) > _MOST_KNOWN:
             self._known.popitem(last=False)
         return known.caller
 
-    def _verified(self, token: str) -> _Known:
+    def read_session(self, token: str, now_ms: int) -> Principal:
+        """Return who a browser's token speaks for.
+
+        Raises:
+            TokenExpired: it was valid once.
+            Unauthenticated: it is not a session of this Nexus, or not one yet.
+        """
+        known = self._verified(SESSION, token)
+        _refuse_untimely(known, now_ms)
+        return known.caller
+
+    def _verified(self, kind: Kind, token: str) -> _Known:
         try:
-            return _as_known(self._claims(token))
+            return _as_known(self._claims(kind, token))
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError) as error:
             raise Unauthenticated("this is not an access token of this Nexus") from error
 
-    def _claims(self, token: str) -> dict[str, Any]:
+    def _claims(self, kind: Kind, token: str) -> dict[str, Any]:
         """Return what a token claims; its key is one of ours by name, its algorithm the one."""
         header = jwt.get_unverified_header(token)
-        if header.get("typ") != _TYPE:
-            raise jwt.InvalidTokenError("not an access token")
+        if header.get("typ") != kind.type:
+            raise jwt.InvalidTokenError(f"not of the type {kind.type}")
         claims: dict[str, Any] = jwt.decode(
             token,
             self.keys.by_id[header["kid"]],
             algorithms=[ALGORITHM],
-            audience=_AUDIENCE,
+            audience=kind.audience,
             issuer=self.issuer,
             # By our own clock, which tests move and nodes share.
             options={
@@ -120,6 +148,13 @@ class Tokens:
             },
         )
         return claims
+
+
+def _refuse_untimely(known: _Known, now_ms: int) -> None:
+    if known.until_ms <= now_ms:
+        raise TokenExpired("the token has expired; ask for a new one")
+    if known.from_ms > now_ms + CLOCK_SKEW_S * 1000:
+        raise Unauthenticated("the token is not valid yet; is the clock right?")
 
 
 def _as_known(claims: dict[str, Any]) -> _Known:
