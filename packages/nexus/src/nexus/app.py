@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from nexus.api import Browsers, create_api
+from nexus.api import Browsers, create_api, recognised, show_pages
 from nexus.audit_anchor import AuditAnchor
 from nexus.bus import LocalBus
 from nexus.delivery import Delivery
@@ -23,6 +23,7 @@ from nexus.keys import (
     read_admin_credentials,
     write_admin_credentials,
 )
+from nexus.observer import Observer
 from nexus.services import audit, installation, tenants
 from nexus.services.platform import Platform
 from nexus.services.secrets import hash_secret, make_secret
@@ -43,6 +44,7 @@ class Nexus:
     door: FrontDoor
     delivery: Delivery
     platform: Platform
+    observer: Observer
     new_admin: AdminCredentials | None
     database: Database
 
@@ -83,10 +85,13 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
             api = create_api(
                 platform, settings.guess_limits, browsers, sources, slack, lambda: tools.gate
             )
+            observer = Observer(platform, recognised)
+            show_pages(api, observer)
             yield Nexus(
                 door=create_gateway(platform, delivery, api, browsers.origins),
                 delivery=delivery,
                 platform=platform,
+                observer=observer,
                 new_admin=new_admin,
                 database=database,
             )

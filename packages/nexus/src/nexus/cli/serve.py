@@ -1,5 +1,6 @@
 """Where the command `nexus serve` lives."""
 
+import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,6 +49,13 @@ def serve(
     dev: Annotated[
         bool, typer.Option("--dev", help="Take weak secrets too, on your own machine.")
     ] = False,
+    link: Annotated[
+        bool | None,
+        typer.Option(
+            help="Print a link that signs an admin in at the Observer, once.",
+            show_default="in a terminal",
+        ),
+    ] = None,
 ) -> None:
     """Start Nexus.
 
@@ -67,10 +75,10 @@ def serve(
 
     configure_logging(settings.log_level)
     with one_line_errors():
-        run(settings, lambda serving: _announce(settings, serving))
+        run(settings, lambda serving: _announce(settings, serving, link=link))
 
 
-def _announce(settings: "Settings", serving: "Serving") -> None:
+def _announce(settings: "Settings", serving: "Serving", *, link: bool | None) -> None:
     data = settings.data_dir.resolve()
     print(f"Nexus {__version__} answers at {serving.url}, data in {data}{_elsewhere(serving)}")
     admin = serving.nexus.new_admin
@@ -78,6 +86,11 @@ def _announce(settings: "Settings", serving: "Serving") -> None:
         print(f"  admin client id      {admin.client_id}")
         print(f"  admin client secret  {admin.client_secret}")
         print("  (shown once; kept in admin-credentials.json there, for you only)")
+    # Where others read what is printed, nobody shall get in by that.
+    if sys.stdout.isatty() if link is None else link:
+        path = serving.nexus.observer.link(settings.admin_client_id)
+        print(f"  Observer, for you    {serving.url}{path}")
+        print("  (signs you in once, within 15 minutes)")
     print("Ctrl-C stops it.", flush=True)
 
 

@@ -63,3 +63,15 @@ def since(tx: Tx, tenant_id: str, *, after: int, limit: int) -> list[Row]:
 def _newest_id(tx: Tx) -> int | None:
     newest: int | None = tx.scalar(sa.select(sa.func.max(activity.c.id)))
     return newest
+
+
+def position(tx: Tx, tenant_id: str) -> int:
+    """Return the id of the tenant's newest entry, 0 where nothing has happened yet."""
+    entries = newest(tx, tenant_id, limit=1)
+    return int(entries[0]["id"]) if entries else 0
+
+
+def of_task(tx: Tx, task_id: str, *, limit: int) -> list[Row]:
+    """Return what happened to a task, oldest first; of more than ``limit`` entries the newest."""
+    mine = activity.select().where(activity.c.task_id == task_id)
+    return list(tx.rows(mine.order_by(activity.c.id.desc()).limit(limit)))[::-1]

@@ -307,3 +307,11 @@ def counts(tx: Tx, tenant_id: str) -> tuple[int, int]:
         .where(mine, schema.sessions.c.closed_at.is_(None))
     )
     return total, online
+
+
+def names(tx: Tx, agent_ids: Sequence[str]) -> dict[str, str]:
+    """Return the names of agents by their ids; for callers that know these may be seen."""
+    if not agent_ids:
+        return {}
+    found = tx.rows(sa.select(agents.c.id, agents.c.name).where(agents.c.id.in_(agent_ids)))
+    return {agent["id"]: agent["name"] for agent in found}

@@ -44,6 +44,18 @@ def of_tasks(tx: Tx, tenant_id: str, project_id: str | None = None) -> TaskCount
     )
 
 
+def of_agents(tx: Tx, tenant_id: str) -> dict[str, int]:
+    """Return how many of the connected agents say of themselves that they are what."""
+    sessions = schema.sessions
+    query = (
+        sa.select(sessions.c.status, sa.func.count().label("number"))
+        .join_from(sessions, schema.agents)
+        .where(schema.agents.c.tenant_id == tenant_id, sessions.c.closed_at.is_(None))
+        .group_by(sessions.c.status)
+    )
+    return {found["status"] or "connected": found["number"] for found in tx.rows(query)}
+
+
 def _open(tx: Tx, table: sa.Table, tenant_id: str) -> int:
     mine = (table.c.tenant_id == tenant_id) & table.c.archived_at.is_(None)
     number: int = tx.scalar(sa.select(sa.func.count()).select_from(table).where(mine))

@@ -204,6 +204,9 @@ class TaskFilter(Command):
     status: TaskStatus | None = None
     project_id: str | None = None
     agent_id: str | None = None
+    priority: int | None = Field(default=None, ge=1, le=4)
+    text: str | None = Field(default=None, max_length=200)
+    """Stands in the title, in small letters or capitals, or is the source's id."""
     cursor: str | None = None
     limit: int = Field(default=50, ge=1, le=200)
 
@@ -217,6 +220,11 @@ def search(tx: Tx, tenant_id: str, wanted: TaskFilter) -> Sequence[Row]:
         query = query.where(tasks.c.project_id == wanted.project_id)
     if wanted.agent_id is not None:
         query = query.where(tasks.c.holder_agent_id == wanted.agent_id)
+    if wanted.priority is not None:
+        query = query.where(tasks.c.priority == wanted.priority)
+    if wanted.text is not None:
+        in_title = tasks.c.title.icontains(wanted.text, autoescape=True)
+        query = query.where(in_title | (tasks.c.source_id == wanted.text))
     if wanted.cursor is not None:
         query = query.where(tasks.c.id < wanted.cursor)
     return tx.rows(query.order_by(tasks.c.id.desc()).limit(wanted.limit + 1))

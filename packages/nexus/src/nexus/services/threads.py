@@ -294,6 +294,13 @@ def page(tx: Tx, task_id: str, *, limit: int, after: int) -> ThreadPage:
     )
 
 
+def newest(tx: Tx, task_id: str) -> ThreadMessage | None:
+    """Return what was said last in a task's thread; None where nobody has spoken."""
+    mine = messages.select().where(messages.c.task_id == task_id)
+    found = tx.one(mine.order_by(messages.c.ts.desc()).limit(1))
+    return None if found is None else _message(found)
+
+
 def _message(row: Row) -> ThreadMessage:
     return ThreadMessage(
         ts=format_ts(row["ts"]),

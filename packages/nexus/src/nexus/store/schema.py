@@ -355,6 +355,13 @@ activity = sa.Table(
     sa.Column("data", JsonText, nullable=False),
     sa.Index("activity_by_tenant", "tenant_id", "id"),
     sa.Index("activity_by_age", "at"),
+    sa.Index(
+        "activity_by_task",
+        "task_id",
+        "id",
+        sqlite_where=sa.text("task_id IS NOT NULL"),
+        postgresql_where=sa.text("task_id IS NOT NULL"),
+    ),
     sqlite_autoincrement=True,
 )
 """What happened, for people: the feed of the Observer and of ``nexus tail``."""

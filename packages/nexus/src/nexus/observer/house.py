@@ -1,0 +1,26 @@
+"""Where it is said what every page of the Observer needs: the platform, the look, the news."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from nexus.observer.links import Links
+from nexus.observer.look import Look
+from nexus.observer.newsroom import Newsroom
+from nexus.services.platform import Platform
+from nexus.store.tx import Row
+
+Recognise = Callable[[Request, str, str], Awaitable[Row]]
+"""Returns the stored client that a client id and a secret prove; the API knows how."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class House:
+    """The parts that the pages share; made once."""
+
+    platform: Platform
+    recognise: Recognise
+    look: Look
+    links: Links
+    newsroom: Newsroom

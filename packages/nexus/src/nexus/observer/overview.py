@@ -1,0 +1,85 @@
+"""Where a person sees first what needs one, then how all is, then what happens."""
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from nexus.domain.principal import Principal
+from nexus.observer.feed import Sentence, sentences
+from nexus.observer.visit import Visit
+from nexus.services import activity, agents, approval, statistics, stops, tasks, threads, views
+from nexus.services.resources import Agent, Stats
+from nexus.services.stops import Halt
+from nexus.services.tasks import TaskFilter
+from nexus.store.tx import Tx
+from oblivion.protocol import Task, TaskStatus, ThreadMessage
+
+_MOST = 6
+_FEED = 40
+_RECENT_MS = 24 * 3600 * 1000
+"""For so long a failure is news."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """A task that waits for a person, and what was said last."""
+
+    task: Task
+    asked: ThreadMessage | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overview:
+    """How a tenant is."""
+
+    position: int
+    halt: Halt
+    stats: Stats
+    by_status: dict[str, int]
+    pending: list[Agent]
+    pending_count: int
+    questions: list[Question]
+    failures: list[Task]
+    feed: list[Sentence]
+
+    @property
+    def needs(self) -> int:
+        """How much waits for a person."""
+        return self.pending_count + self.stats.tasks.blocked + len(self.failures)
+
+
+async def page(visit: Visit) -> Response:
+    """Show how all is; an old address of a task leads to the task."""
+    task_id = visit.asked.get("task")
+    if task_id is not None:
+        found = await visit.read(lambda tx, caller: tasks.find(tx, caller, task_id)["id"])
+        return visit.go(f"/ui/tasks/{found}")
+    return visit.page("overview.html", glance=await visit.read(_glance))
+
+
+def _glance(tx: Tx, caller: Principal) -> Overview:
+    tenant_id = caller.tenant_id
+    waiting = approval.pending(tx, tenant_id, limit=_MOST, cursor=None)[:_MOST]
+    return Overview(
+        position=activity.position(tx, tenant_id),
+        halt=stops.state(tx, tenant_id),
+        stats=statistics.of_tenant(tx, tenant_id),
+        by_status=statistics.of_agents(tx, tenant_id),
+        pending=agents.present(tx, waiting),
+        pending_count=approval.count_pending(tx, tenant_id).count,
+        questions=_questions(tx, tenant_id),
+        failures=_failures(tx, tenant_id),
+        feed=sentences(tx, activity.newest(tx, tenant_id, limit=_FEED)),
+    )
+
+
+def _questions(tx: Tx, tenant_id: str) -> list[Question]:
+    wanted = TaskFilter(status=TaskStatus.BLOCKED_ON_HUMAN, limit=_MOST)
+    blocked = tasks.search(tx, tenant_id, wanted)[:_MOST]
+    return [Question(task=views.task(row), asked=threads.newest(tx, row["id"])) for row in blocked]
+
+
+def _failures(tx: Tx, tenant_id: str) -> list[Task]:
+    rows = tasks.search(tx, tenant_id, TaskFilter(status=TaskStatus.FAILED, limit=_MOST))
+    recent = [row for row in rows[:_MOST] if (row["finished_at"] or 0) > tx.now - _RECENT_MS]
+    return [views.task(row) for row in recent]

@@ -1,0 +1,148 @@
+"""Where the pages are put together, each with its address and who may see or do it."""
+
+from collections.abc import Awaitable, Callable
+from importlib.resources import files
+
+import structlog
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
+
+from nexus.domain.errors import Invalid, NexusError, NotFound, Unauthenticated
+from nexus.domain.principal import Principal
+from nexus.observer import entrance, live, overview, task_acts, task_page, task_pages
+from nexus.observer.house import House, Recognise
+from nexus.observer.links import Links
+from nexus.observer.look import Look
+from nexus.observer.newsroom import Newsroom
+from nexus.observer.visit import Visit, read_form, show
+from nexus.services.deeds import Requirement
+from nexus.services.platform import Platform
+
+logger = structlog.get_logger(__name__)
+
+Page = Callable[[Visit], Awaitable[Response]]
+Outside = Callable[[House, Request], Awaitable[Response]]
+
+_LOOK: dict[str, Page] = {
+    "/": overview.page,
+    "/live": live.stream,
+    "/tasks": task_pages.table,
+    "/board": task_pages.board,
+    "/tasks/new": task_pages.new,
+    "/tasks/{task_id}": task_page.page,
+}
+"""What admins and viewers see."""
+
+_ACT: dict[str, Page] = {
+    "/tasks": task_acts.create_task,
+    "/tasks/{task_id}/cancel": task_acts.cancel_task,
+    "/tasks/{task_id}/retry": task_acts.retry_task,
+    "/tasks/{task_id}/priority": task_acts.edit_task,
+    "/tasks/{task_id}/messages": task_acts.speak,
+}
+"""What admins do."""
+
+_OWN: dict[str, Page] = {"/sign-out": entrance.sign_out, "/theme": entrance.theme}
+"""What everybody does who is signed in."""
+
+
+class Observer:
+    """The ASGI app of the pages, for ``/`` and below ``/ui``."""
+
+    def __init__(self, platform: Platform, recognise: Recognise) -> None:
+        self.house = House(
+            platform=platform,
+            recognise=recognise,
+            look=Look(),
+            links=Links(platform.clock),
+            newsroom=Newsroom(platform),
+        )
+        self._router = Router([*self._routes()], redirect_slashes=False, default=self._nowhere)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._router(scope, receive, send)
+
+    def link(self, client_id: str) -> str:
+        """Return the path of a new link that signs this client's person in, once."""
+        return f"/ui/enter?key={self.house.links.make(client_id)}"
+
+    def _routes(self) -> list[BaseRoute]:
+        static = StaticFiles(directory=str(files("nexus.observer") / "static"))
+        return [
+            Mount("/static", static, name="static"),
+            self._outside("/sign-in", "GET", entrance.sign_in_page),
+            self._outside("/sign-in", "POST", entrance.sign_in),
+            self._outside("/enter", "GET", entrance.enter),
+            *(self._inside(path, "GET", page, _viewer) for path, page in _LOOK.items()),
+            *(self._inside(path, "POST", page, _admin) for path, page in _ACT.items()),
+            *(self._inside(path, "POST", page, _viewer) for path, page in _OWN.items()),
+        ]
+
+    def _outside(self, path: str, method: str, page: Outside) -> Route:
+        async def serve(request: Request) -> Response:
+            try:
+                return await page(self.house, request)
+            except NexusError as error:
+                return self._problem(request, error)
+
+        return Route(path, serve, methods=[method])
+
+    def _inside(self, path: str, method: str, page: Page, requires: Requirement) -> Route:
+        async def serve(request: Request) -> Response:
+            request.scope["route"] = route
+            try:
+                return await page(await self._visit(request, page.__name__, requires))
+            except Unauthenticated:
+                return entrance.to_sign_in(request)
+            except ValidationError as error:
+                return self._problem(request, Invalid(_said(error)))
+            except NexusError as error:
+                return self._problem(request, error)
+
+        route = Route(path, serve, methods=[method])
+        return route
+
+    async def _visit(self, request: Request, operation: str, requires: Requirement) -> Visit:
+        claimed = entrance.signed_in(self.house, request)
+        form = await read_form(request) if request.method == "POST" else {}
+        requires(claimed)
+        return Visit(
+            house=self.house,
+            request=request,
+            claimed=claimed,
+            requires=requires,
+            form=form,
+            operation=operation,
+        )
+
+    async def _nowhere(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        answer = self._problem(request, NotFound("there is no such page"))
+        await answer(scope, receive, send)
+
+    def _problem(self, request: Request, error: NexusError) -> Response:
+        try:
+            who = entrance.signed_in(self.house, request)
+        except Unauthenticated:
+            who = None
+        page = show(self.house, request, "problem.html", error.status, who=who, error=error)
+        retry_after = getattr(error, "retry_after", None)
+        if retry_after is not None:
+            page.headers["Retry-After"] = str(retry_after)
+        return page
+
+
+_viewer = Principal.require_viewer
+_admin = Principal.require_admin
+
+
+def _said(error: ValidationError) -> str:
+    """Return what is wrong with a form, never what was written into it."""
+    found = error.errors(include_url=False, include_input=False)[0]
+    field = " ".join(str(part) for part in found["loc"]).replace("_", " ")
+    return f"{field}: {found['msg'].removeprefix('Value error, ')}".lstrip(": ")

@@ -1,0 +1,59 @@
+"""Where one task is shown: how it stands, what was said about it, and its whole life to scale."""
+
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from nexus.domain.principal import Principal
+from nexus.observer.feed import Sentence, sentences
+from nexus.observer.task_pages import names_of
+from nexus.observer.timeline import Timeline, draw
+from nexus.observer.visit import Visit, position
+from nexus.services import activity, tasks, threads, views
+from nexus.store.tx import Tx
+from oblivion.protocol import FINAL_STATUSES, Task, ThreadMessage
+
+_MESSAGES = 500
+_ENTRIES = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A task with all that happened to it."""
+
+    position: int
+    task: Task
+    holder: str | None
+    timeout_seconds: int | None
+    messages: list[ThreadMessage]
+    has_more: bool
+    timeline: Timeline
+    entries: list[Sentence]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing moves it but a person."""
+        return self.task.status in FINAL_STATUSES
+
+
+async def page(visit: Visit) -> Response:
+    """Show a task, by its own id or its source's."""
+    task_id = visit.names["task_id"]
+    shown = await visit.read(lambda tx, caller: _shown(tx, caller, task_id))
+    return visit.page("task.html", shown=shown)
+
+
+def _shown(tx: Tx, caller: Principal, task_id: str) -> Shown:
+    row = tasks.find(tx, caller, task_id)
+    thread = threads.page(tx, row["id"], limit=_MESSAGES, after=0)
+    entries = activity.of_task(tx, row["id"], limit=_ENTRIES)
+    return Shown(
+        position=position(tx, caller),
+        task=views.task(row),
+        holder=names_of(tx, [row]).get(row["holder_agent_id"]),
+        timeout_seconds=row["timeout_seconds"],
+        messages=thread.messages,
+        has_more=thread.has_more,
+        timeline=draw(entries, row["created_at"], tx.now),
+        entries=sentences(tx, entries),
+    )

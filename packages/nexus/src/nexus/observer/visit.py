@@ -1,0 +1,172 @@
+"""Where one request of a person is served: who it is, what it may do, what it is shown."""
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from nexus.domain.errors import Forbidden, Invalid
+from nexus.domain.principal import Principal
+from nexus.observer.house import House
+from nexus.services import activity
+from nexus.services.command import Command
+from nexus.services.deeds import Deed, Doer, Requirement, carry_out
+from nexus.services.idempotency import Answer, KeyedRequest, once
+from nexus.store.tx import Tx
+from oblivion.protocol import WireModel
+
+R = TypeVar("R")
+C = TypeVar("C", bound=Command)
+Act = Callable[[Tx, Principal], R]
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_SAFE = frozenset({"same-origin", "none"})
+_ONCE = "once"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Visit:
+    """One request of a person who is signed in."""
+
+    house: House
+    request: Request
+    claimed: Principal
+    requires: Requirement
+    form: Mapping[str, str]
+    operation: str = ""
+
+    @property
+    def names(self) -> dict[str, str]:
+        """What the address names."""
+        return {name: str(value) for name, value in self.request.path_params.items()}
+
+    @property
+    def asked(self) -> Mapping[str, str]:
+        """What the query says, without what is empty."""
+        return {name: value for name, value in self.request.query_params.items() if value}
+
+    async def read(self, act: Act[R]) -> R:
+        """Return what ``act`` finds for the person."""
+        return await self.house.platform.store.read(self._doer.enter, act)
+
+    async def write(self, act: Act[R], *, audited: bool = True) -> R:
+        """Carry out ``act`` and return its result once it is on disk, with who did it."""
+        deed = self._deed() if audited else None
+        return await carry_out(self.house.platform, self._doer, act, deed)
+
+    async def once(self, act: Act[WireModel], *, audited: bool = True) -> dict[str, Any]:
+        """Carry out ``act`` once for a form, however often that is sent; return what it made."""
+
+        def keep(tx: Tx, caller: Principal) -> Answer:
+            keyed = self._keyed(caller)
+            return once(tx, keyed, lambda: Answer(status=201, body=act(tx, caller).to_wire()))
+
+        return (await self.write(keep, audited=audited)).body
+
+    def wish(self, command: type[C], **more: Any) -> C:
+        """Return what the form wishes for.
+
+        Raises:
+            ValidationError: it does not fit the command.
+        """
+        said = {name: value for name, value in self.form.items() if name != _ONCE}
+        return command.model_validate(said | more)
+
+    def page(self, template: str, status: int = 200, **shown: Any) -> Response:
+        """Return a page."""
+        return show(self.house, self.request, template, status, who=self.claimed, **shown)
+
+    def go(self, address: str, said: str | None = None) -> Response:
+        """Lead the browser on, to say there what was done."""
+        query = "" if said is None else f"?said={said}"
+        return RedirectResponse(f"{address}{query}", status_code=303, headers=_HEADERS)
+
+    @property
+    def _doer(self) -> Doer:
+        return Doer(claimed=self.claimed, requires=self.requires)
+
+    def _deed(self) -> Deed:
+        said = {name: value for name, value in self.form.items() if name != _ONCE}
+        client = self.request.client
+        return Deed(
+            action=self.operation,
+            address=None if client is None else client.host,
+            names=self.names,
+            body=orjson.dumps(said) if said else b"",
+        )
+
+    def _keyed(self, caller: Principal) -> KeyedRequest | None:
+        key = self.form.get(_ONCE, "")
+        if not 16 <= len(key) <= 64 or not key.isalnum() or not key.isascii():
+            return None
+        said = f"{self.request.url.path}\n".encode() + orjson.dumps(dict(self.form))
+        return KeyedRequest(
+            client_id=caller.client_id,
+            key=f"observer-{key}",
+            fingerprint=hmac.digest(self.house.platform.pepper, said, "sha256").hex(),
+        )
+
+
+def show(
+    house: House, request: Request, template: str, status: int = 200, **shown: Any
+) -> HTMLResponse:
+    """Return a page as it is for whoever asks."""
+    light = request.cookies.get("theme") == "light"
+    path = request.scope.get("root_path", "") + request.scope["path"]
+    page = house.look.render(
+        template,
+        now=house.platform.clock(),
+        path=request.url.path or path,
+        query=request.url.query,
+        theme="light" if light else "dark",
+        said=request.query_params.get("said"),
+        **shown,
+    )
+    return HTMLResponse(page, status_code=status, headers=_HEADERS)
+
+
+def position(tx: Tx, caller: Principal) -> int:
+    """Return how far the feed goes that a page shows."""
+    return activity.position(tx, caller.tenant_id)
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """Return what a form says, each name once; what was left empty is left out.
+
+    Raises:
+        Invalid: it is no form.
+        Forbidden: it was sent from a page that is not ours.
+    """
+    _refuse_foreign(request)
+    try:
+        body = (await request.body()).decode()
+        pairs = parse_qsl(body, errors="strict", max_num_fields=100)
+    except ValueError as error:
+        raise Invalid("this is not a form in UTF-8") from error
+    return {name: value.replace("\r\n", "\n") for name, value in pairs}
+
+
+def _refuse_foreign(request: Request) -> None:
+    """Refuse what another site has a browser send (cross-site request forgery).
+
+    Browsers say where a request comes from; what says nothing is no browser's form.
+    """
+    site = request.headers.get("sec-fetch-site")
+    if site is None:
+        origin = request.headers.get("origin", "")
+        site = "same-origin" if origin.partition("://")[2] == request.headers.get("host") else ""
+    if site not in _SAFE:
+        raise Forbidden("this came from another site; open the Observer itself and try again")
