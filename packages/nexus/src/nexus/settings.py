@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     """Whether channels that are shared with other organisations count."""
     slack_operators: Annotated[tuple[str, ...], NoDecode] = ()
     """Who may press buttons in Slack, by e-mail address or user id; all full members if empty."""
+    sign_in_link: bool | None = None
+    """Whether a start prints a link that signs an admin in, once; unset: in a terminal."""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _also("log_level", "LOG_LEVEL")
     ] = "info"

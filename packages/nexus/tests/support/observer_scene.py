@@ -1,4 +1,4 @@
-"""Where the Observer's tests and screenshots get something to see: a team at work, in real calls."""
+"""Where the Observer's tests and screenshots get something to see: a team at work."""
 
 import contextlib
 from collections.abc import AsyncIterator

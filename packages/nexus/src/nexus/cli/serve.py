@@ -49,13 +49,6 @@ def serve(
     dev: Annotated[
         bool, typer.Option("--dev", help="Take weak secrets too, on your own machine.")
     ] = False,
-    link: Annotated[
-        bool | None,
-        typer.Option(
-            help="Print a link that signs an admin in at the Observer, once.",
-            show_default="in a terminal",
-        ),
-    ] = None,
 ) -> None:
     """Start Nexus.
 
@@ -75,10 +68,10 @@ def serve(
 
     configure_logging(settings.log_level)
     with one_line_errors():
-        run(settings, lambda serving: _announce(settings, serving, link=link))
+        run(settings, lambda serving: _announce(settings, serving))
 
 
-def _announce(settings: "Settings", serving: "Serving", *, link: bool | None) -> None:
+def _announce(settings: "Settings", serving: "Serving") -> None:
     data = settings.data_dir.resolve()
     print(f"Nexus {__version__} answers at {serving.url}, data in {data}{_elsewhere(serving)}")
     admin = serving.nexus.new_admin
@@ -86,8 +79,9 @@ def _announce(settings: "Settings", serving: "Serving", *, link: bool | None) ->
         print(f"  admin client id      {admin.client_id}")
         print(f"  admin client secret  {admin.client_secret}")
         print("  (shown once; kept in admin-credentials.json there, for you only)")
+    wanted = settings.sign_in_link
     # Where others read what is printed, nobody shall get in by that.
-    if sys.stdout.isatty() if link is None else link:
+    if sys.stdout.isatty() if wanted is None else wanted:
         path = serving.nexus.observer.link(settings.admin_client_id)
         print(f"  Observer, for you    {serving.url}{path}")
         print("  (signs you in once, within 15 minutes)")

@@ -111,6 +111,7 @@ class Show:
         self._screen.say(f"Starting Nexus in {data_dir} ...", "dim")
         async with await stage.start_nexus(self._processes, data_dir) as api:
             self._screen.say(f"Nexus answers at {api.url}", "bold")
+            self._screen.say(f"Watch it in a browser: {api.link}")
             await self._employ(api)
             for task in await stage.import_tasks(api, tasks):
                 self._board.add(task)

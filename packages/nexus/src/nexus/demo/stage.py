@@ -18,6 +18,7 @@ _NAMES = ("Ada", "Grace", "Barbara", "Radia", "Frances", "Karen", "Adele", "Lynn
 MOST_AGENTS = len(_NAMES)
 _START_S = 30.0
 _READY = re.compile(r"answers at (\S+?),")
+_LINK = re.compile(r"Observer, for you +(\S+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,27 +40,29 @@ async def start_nexus(processes: Processes, data_dir: Path) -> Api:
     serve = ("nexus.cli", "serve", "--port", "0", "--host", "127.0.0.1")
     command = (*serve, "--data-dir", str(data_dir))
     secret = secrets.token_urlsafe(32)  # ours, so that Nexus makes none that it would print
-    log = processes.start("nexus", command, NEXUS_ADMIN_CLIENT_SECRET=secret)
+    wishes = {"NEXUS_ADMIN_CLIENT_SECRET": secret, "NEXUS_SIGN_IN_LINK": "true"}
+    log = processes.start("nexus", command, **wishes)
     try:
         async with asyncio.timeout(_START_S):
-            url = await _url_in(log, processes)
+            url, link = await _addresses_in(log, processes)
     except TimeoutError:
         raise DemoFailed(f"Nexus was not ready within {_START_S:g} s") from None
-    return Api(url, "admin", secret)
+    return Api(url, "admin", secret, link)
 
 
-async def _url_in(log: Path, processes: Processes) -> str:
-    """Return the URL that the server announces once it answers."""
+async def _addresses_in(log: Path, processes: Processes) -> tuple[str, str]:
+    """Return the URL that the server announces once it answers, and the link to the Observer."""
     while True:
-        if url := _announced(log):
-            return url
+        if announced := _announced(log):
+            return announced
         processes.check()
         await asyncio.sleep(0.05)
 
 
-def _announced(log: Path) -> str | None:
-    found = _READY.search(log.read_text(encoding="utf-8", errors="replace"))
-    return None if found is None else found[1]
+def _announced(log: Path) -> tuple[str, str] | None:
+    said = log.read_text(encoding="utf-8", errors="replace")
+    url, link = _READY.search(said), _LINK.search(said)
+    return None if url is None or link is None else (url[1], link[1])
 
 
 async def make_team(api: Api, count: int) -> list[Agent]:

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from nexus.domain.errors import Forbidden, NexusError, Unauthenticated
 from nexus.domain.principal import Principal
 from nexus.observer.house import House
-from nexus.observer.visit import Visit, read_form, show
+from nexus.observer.visit import Visit, read_form, show, told_when
 from nexus.services import identity, revocations
 from nexus.services.deeds import Deed, Doer, carry_out
 from nexus.store.tx import Row, Tx
@@ -55,7 +55,7 @@ async def sign_in(house: House, request: Request) -> Response:
         return await _let_in(house, request, client, wanted)
     except NexusError as refusal:
         shown = {"refusal": refusal.message, "wanted": wanted, "client_id": client_id}
-        return _page(house, request, refusal.status, **shown)
+        return told_when(_page(house, request, refusal.status, **shown), refusal)
 
 
 async def enter(house: House, request: Request) -> Response:

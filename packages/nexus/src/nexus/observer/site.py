@@ -18,7 +18,7 @@ from nexus.observer.house import House, Recognise
 from nexus.observer.links import Links
 from nexus.observer.look import Look
 from nexus.observer.newsroom import Newsroom
-from nexus.observer.visit import Visit, read_form, show
+from nexus.observer.visit import Visit, read_form, show, told_when
 from nexus.services.deeds import Requirement
 from nexus.services.platform import Platform
 
@@ -27,9 +27,8 @@ logger = structlog.get_logger(__name__)
 Page = Callable[[Visit], Awaitable[Response]]
 Outside = Callable[[House, Request], Awaitable[Response]]
 
-_LOOK: dict[str, Page] = {
+PAGES: dict[str, Page] = {
     "/": overview.page,
-    "/live": live.stream,
     "/tasks": task_pages.table,
     "/board": task_pages.board,
     "/tasks/new": task_pages.new,
@@ -78,7 +77,8 @@ class Observer:
             self._outside("/sign-in", "GET", entrance.sign_in_page),
             self._outside("/sign-in", "POST", entrance.sign_in),
             self._outside("/enter", "GET", entrance.enter),
-            *(self._inside(path, "GET", page, _viewer) for path, page in _LOOK.items()),
+            self._inside("/live", "GET", live.stream, _viewer),
+            *(self._inside(path, "GET", page, _viewer) for path, page in PAGES.items()),
             *(self._inside(path, "POST", page, _admin) for path, page in _ACT.items()),
             *(self._inside(path, "POST", page, _viewer) for path, page in _OWN.items()),
         ]
@@ -131,10 +131,7 @@ class Observer:
         except Unauthenticated:
             who = None
         page = show(self.house, request, "problem.html", error.status, who=who, error=error)
-        retry_after = getattr(error, "retry_after", None)
-        if retry_after is not None:
-            page.headers["Retry-After"] = str(retry_after)
-        return page
+        return told_when(page, error)
 
 
 _viewer = Principal.require_viewer

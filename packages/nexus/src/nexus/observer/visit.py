@@ -10,7 +10,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from nexus.domain.errors import Forbidden, Invalid
+from nexus.domain.errors import Forbidden, Invalid, NexusError
 from nexus.domain.principal import Principal
 from nexus.observer.house import House
 from nexus.services import activity
@@ -136,6 +136,14 @@ def show(
         **shown,
     )
     return HTMLResponse(page, status_code=status, headers=_HEADERS)
+
+
+def told_when(page: Response, error: NexusError) -> Response:
+    """Return the page of a refusal, with when to try again where that would help."""
+    retry_after = getattr(error, "retry_after", None)
+    if retry_after is not None:
+        page.headers["Retry-After"] = str(retry_after)
+    return page
 
 
 def position(tx: Tx, caller: Principal) -> int:

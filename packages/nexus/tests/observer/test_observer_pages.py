@@ -1,0 +1,302 @@
+"""The Observer in a real browser: signed in, live, answered, reconnected, no foreign script run."""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, expect
+
+from browser import PHONE, person
+from live_nexus import ADMIN_SECRET, LiveNexus, nexus_process
+from observer_scene import Scene
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+CORPUS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(2)>",
+    '"><svg onload=alert(3)>',
+    "'-alert(4)-'",
+    "</textarea></title><script>alert(5)</script>",
+    "javascript:alert(6)",
+    "{{7*7}} ${7*7} <%= 7*7 %>",
+    "&lt;script&gt;alert(8)&lt;/script&gt;",
+]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(nexus: LiveNexus, browser: Browser) -> AsyncIterator[Page]:
+    """An admin's page, signed in and live; it may not complain about anything."""
+    link = nexus.serving.nexus.observer.link("admin")
+    async with person(browser, nexus.url, link) as (page, complaints):
+        await live(page)
+        yield page
+        assert complaints == []
+
+
+async def live(page: Page) -> None:
+    await expect(page.locator("#live")).to_have_attribute("data-state", "on")
+
+
+async def test_a_person_signs_in_is_refused_and_let_in(nexus: LiveNexus, browser: Browser) -> None:
+    async with person(browser, nexus.url) as (page, complaints):
+        await page.goto("/ui/tasks")
+        await page.get_by_label("Client id").fill("admin")
+        await page.get_by_label("Client secret").fill("wrong")
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("alert")).to_have_text("Unknown client or wrong secret")
+        complaints.clear()  # the browser notes the 401 itself
+        await page.get_by_label("Client secret").fill(ADMIN_SECRET)
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Tasks")
+        await live(page)
+        assert complaints == []
+
+
+async def test_a_task_is_made_and_moves_by_itself_to_done(page: Page, team: Scene) -> None:
+    await page.get_by_role("link", name="New task").click()
+    await page.get_by_label("Title").fill("Review pool.py")
+    await page.get_by_label("What is to be done").fill("Look for leaks.")
+    await page.get_by_role("button", name="Create task").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Review pool.py")
+    stands = page.locator(".facts .pill")
+    await expect(stands).to_have_text("Claimed")
+    holder = next(c for c in team.agents if team.agents[c].named("task_assigned"))
+    task = await team.held(holder)
+    await team.update(holder, task, "IN_PROGRESS")
+    await expect(stands).to_have_text("Running")
+    await team.say(holder, task["taskId"], "I found three.")
+    await expect(page.locator(".thread")).to_contain_text("I found three.")
+    await team.update(holder, task, "DONE", result="Three leaks, all closed.")
+    await expect(stands).to_have_text("Done")
+    await expect(page.locator(".result")).to_have_text("Three leaks, all closed.")
+    await expect(page.locator(".timeline rect.s-IN_PROGRESS")).to_have_count(1)
+
+
+async def test_a_question_is_answered_where_it_is_seen_first(page: Page, team: Scene) -> None:
+    task = await team.give("Choose a date")
+    holder = await holder_of(team, task["id"])
+    held = await team.held(holder)
+    await team.update(holder, held, "IN_PROGRESS")
+    await team.say(holder, task["id"], "The 24th or the 25th?", "question")
+    await team.update(holder, held, "BLOCKED_ON_HUMAN")
+    ask = page.locator(f"#q{task['id']}")
+    await expect(ask).to_contain_text("The 24th or the 25th?")
+    await ask.get_by_placeholder("Answer").fill("The 25th.")
+    await ask.get_by_role("button", name="Answer").click()
+    heard = await team.agents[holder].until("context_update")
+    assert heard["content"] == "The 25th."
+    assert heard["isHuman"]
+    await expect(page.locator(".facts .pill")).to_have_text("Running")
+    await team.update(holder, held, "DONE")
+    await expect(page.locator(".facts .pill")).to_have_text("Done")
+
+
+async def holder_of(team: Scene, task_id: str) -> str:
+    """Return who was given a task."""
+
+    async def given() -> bool:
+        return any(
+            message["payload"]["taskId"] == task_id
+            for agent in team.agents.values()
+            for message in agent.named("task_assigned")
+        )
+
+    from eventually import eventually
+
+    await eventually(given, what="the task is given to an agent")
+    return next(
+        client_id
+        for client_id, agent in team.agents.items()
+        if any(m["payload"]["taskId"] == task_id for m in agent.named("task_assigned"))
+    )
+
+
+async def test_a_draft_outlives_what_happens_meanwhile(
+    page: Page, team: Scene, nexus: LiveNexus
+) -> None:
+    task = await team.give("Wait for something", requiredCapabilities=["nobody-has-it"])
+    await page.goto(f"/ui/tasks/{task['id']}")
+    await live(page)
+    say = page.get_by_label("Write into the thread")
+    await say.fill("Half a sent")
+    await nexus.admin.say(task["id"], "Somebody else was quicker.")
+    await expect(page.locator(".thread")).to_contain_text("Somebody else was quicker.")
+    await expect(say).to_have_value("Half a sent")
+    await say.press("Control+Enter")
+    await expect(page.locator(".thread")).to_contain_text("Half a sent")
+    await expect(say).to_have_value("")
+
+
+async def test_a_task_is_reprioritised_cancelled_and_retried(page: Page, team: Scene) -> None:
+    task = await team.give("Change your mind", requiredCapabilities=["nobody-has-it"])
+    await page.goto(f"/ui/tasks/{task['id']}")
+    await live(page)
+    await page.get_by_label("Priority").select_option(label="Urgent")
+    await page.get_by_role("button", name="Set priority").click()
+    await expect(page.locator("div.facts .p-1")).to_have_text("Urgent")
+    await page.get_by_text("Cancel task").click()
+    await page.get_by_label("Reason").fill("no need")
+    await page.get_by_role("button", name="Cancel it").click()
+    await expect(page.locator("div.facts .pill")).to_have_text("Cancelled")
+    await expect(page.locator(".toast").last).to_contain_text("Cancelled")
+    await page.get_by_role("button", name="Retry").click()
+    await expect(page.locator("div.facts .pill")).to_have_text("Waiting")
+
+
+async def test_tasks_are_searched_and_filtered(page: Page, team: Scene) -> None:
+    for number in range(60):
+        await team.give(f"Many {number:02}", requiredCapabilities=["nobody-has-it"])
+    await page.goto("/ui/tasks?text=many")
+    rows = page.locator("table.rows tbody tr")
+    await expect(rows).to_have_count(50)
+    await page.get_by_role("link", name="Older").click()
+    await expect(rows).to_have_count(10)
+    await page.get_by_placeholder("Search in titles").fill("MANY 07")
+    await page.keyboard.press("Enter")
+    await expect(rows).to_have_count(1)
+    await page.get_by_label("Status").select_option(label="Done")
+    await expect(page.get_by_text("No task fits")).to_be_visible()
+
+
+async def test_pages_come_back_after_the_server_was_away(
+    tmp_path: Path, browser: Browser, unused_tcp_port: int
+) -> None:
+    async with (
+        nexus_process(tmp_path / "data", unused_tcp_port) as nexus,
+        person(browser, nexus.url) as (page, _),
+    ):
+        await page.goto("/")
+        await page.get_by_label("Client id").fill("admin")
+        await page.get_by_label("Client secret").fill(ADMIN_SECRET)
+        await page.keyboard.press("Enter")
+        await live(page)
+        await nexus.kill()
+        await expect(page.locator("#live")).to_have_attribute("data-state", "lost")
+        await nexus.start()
+        from live_nexus import Admin
+
+        async with Admin(nexus.url) as admin:
+            await admin.post("/groups", name="Made meanwhile", slug="meanwhile")
+        await live(page)
+        await expect(page.locator(".feed")).to_contain_text("Made meanwhile")
+
+
+async def test_a_viewer_looks_and_finds_nothing_to_press(
+    nexus: LiveNexus, browser: Browser, viewer_id: str, team: Scene
+) -> None:
+    task = await team.give("Only to look at", requiredCapabilities=["nobody-has-it"])
+    link = nexus.serving.nexus.observer.link(viewer_id)
+    async with person(browser, nexus.url, link) as (page, complaints):
+        for path in ("/", "/ui/tasks", "/ui/board", f"/ui/tasks/{task['id']}"):
+            await page.goto(path)
+            await live(page)
+            pressed = await page.locator("main button").all_text_contents()
+            assert [words for words in pressed if words != "Filter"] == [], path
+            await expect(page.get_by_role("link", name="New task")).to_have_count(0)
+        assert complaints == []
+
+
+@pytest.mark.parametrize("said", CORPUS)
+async def test_what_people_and_agents_write_is_text(
+    page: Page, nexus: LiveNexus, said: str
+) -> None:
+    task = await nexus.admin.task(
+        said,
+        description=said,
+        metadata={said: said},
+        requiredCapabilities=["nobody-has-it"],
+    )
+    await nexus.admin.say(task["id"], said, author=said)
+    ended = {"status": "FAILED", "error": said}
+    await nexus.admin.http.patch(f"/tasks/{task['id']}/status", json=ended)
+    await page.goto(f"/ui/tasks/{task['id']}")
+    await live(page)
+    await expect(page.get_by_role("heading", level=1)).to_have_text(said)
+    await expect(page.locator(".thread")).to_contain_text(said)
+    await expect(page.locator(".banner")).to_contain_text(said)
+    await expect(page.locator("dl.facts")).to_contain_text(said.replace('"', '\\"'))
+    for path in ("/", "/ui/board", "/ui/tasks"):
+        await page.goto(path)
+        await expect(page.locator("main")).to_contain_text(said)
+    await page.goto("/ui/tasks")
+    await page.get_by_placeholder("Search in titles").fill(said)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("link", name=said, exact=True).first).to_be_visible()
+    await expect(page.get_by_placeholder("Search in titles")).to_have_value(said)
+    assert await page.locator("main script, main img").count() == 0
+
+
+async def test_signing_out_reaches_the_other_open_page(nexus: LiveNexus, browser: Browser) -> None:
+    link = nexus.serving.nexus.observer.link("admin")
+    async with person(browser, nexus.url, link) as (page, _):
+        await live(page)
+        other = await page.context.new_page()
+        await other.goto("/ui/tasks")
+        await live(other)
+        await page.get_by_role("button", name="admin").click()
+        await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        await nexus.admin.task("Something new")
+        await expect(other.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+async def test_keys_lead_everywhere(page: Page) -> None:
+    await page.keyboard.press("g")
+    await page.keyboard.press("t")
+    await page.wait_for_url("**/ui/tasks")
+    await page.keyboard.press("/")
+    await expect(page.get_by_placeholder("Search in titles")).to_be_focused()
+    await page.goto("/")
+    await page.keyboard.press("n")
+    await page.wait_for_url("**/ui/tasks/new")
+    await page.goto("/")
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+
+
+async def test_every_page_serves_assistive_technology_in_both_themes_and_fits_a_phone(
+    nexus: LiveNexus, browser: Browser, team: Scene
+) -> None:
+    task = await team.give("A" * 120, requiredCapabilities=["nobody-has-it"])
+    await nexus.admin.say(task["id"], "Words " * 40)
+    paths = await page_paths(nexus, task["id"])
+    link = nexus.serving.nexus.observer.link("admin")
+    async with person(browser, nexus.url, link, **PHONE) as (page, complaints):
+        for theme in ("dark", "light"):
+            for path in paths:
+                await page.goto(path)
+                await live(page)
+                width = await page.evaluate("document.documentElement.scrollWidth")
+                assert width <= PHONE["viewport"]["width"], path
+                await fits(page, f"{path} in {theme}")
+            await page.locator('form[action="/ui/theme"] button').click()
+        assert complaints == []
+
+
+async def page_paths(nexus: LiveNexus, task_id: str) -> list[str]:
+    """Return an address of every page that a person sees."""
+    agents = (await nexus.admin.get("/observer/agents"))["items"]
+    names = {
+        "task_id": task_id,
+        "agent_id": agents[0]["id"],
+        "group_id": (await nexus.admin.get("/groups/team"))["id"],
+        "project_id": (await nexus.admin.get("/projects/team"))["id"],
+    }
+    from nexus.observer.site import PAGES
+
+    found = [re.sub(r"{(\w+)}", lambda name: names[name[1]], path) for path in PAGES]
+    return ["/" if path == "/" else f"/ui{path}" for path in found]
+
+
+async def fits(page: Page, where: str) -> None:
+    """Find nothing that the WCAG's level AA forbids, as far as a program can tell."""
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}
+    # Our policy keeps its script out of the page, too: it is run as Playwright's own.
+    found = await Axe().run(page, options=options)
+    assert found.violations_count == 0, f"{where}: {found.generate_report()}"
