@@ -54,7 +54,7 @@ help: ## List the commands
 demo: setup ## See it: an embedded Nexus, a real agent, real work
 	@$(RUN) nexus demo
 
-test: setup ## Run every test
+test: setup browser ## Run every test
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: setup lint types layers docs ## Format, lint, types, layers and docs, as CI checks them
@@ -98,6 +98,19 @@ layers: setup
 setup: $(UV)
 	@[ -d .venv ] || echo "make: installing what the project needs into .venv/ (the first time takes a while)"
 	@$(SYNC)
+
+# A Chromium for the tests of the Observer: the machine's, else Debian's package, else Playwright's own.
+CHROMIUM := $(firstword $(foreach name,chromium chromium-browser google-chrome-stable google-chrome,$(shell command -v $(name))))
+.PHONY: browser
+browser: setup
+ifeq ($(CHROMIUM),)
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "make: installing Debian's chromium for the tests of the Observer"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
+	else \
+		$(RUN) playwright install chromium; \
+	fi
+endif
 
 # `uv` itself, when it comes from the PATH, is no file to be made.
 .PHONY: uv

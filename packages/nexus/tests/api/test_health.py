@@ -152,12 +152,6 @@ async def test_the_page_of_the_api_works_without_other_servers(nexus: LiveNexus)
             assert (await nexus.admin.http.get(asset)).status_code == 200, asset
 
 
-async def test_the_bare_address_leads_to_the_page(nexus: LiveNexus) -> None:
-    page = await nexus.admin.http.get("/", follow_redirects=True)
-    assert page.url.path == "/api"
-    assert "Nexus API" in page.text
-
-
 async def test_answers_forbid_guessing_types_and_storing_what_needed_credentials(
     nexus: LiveNexus,
 ) -> None:

@@ -41,8 +41,6 @@ OTHERWISE = frozenset({"otherwise"})
 """For whoever proves itself in another way than by an access token; tests of their own say how."""
 
 ROUTES: dict[str, frozenset[str]] = {
-    "GET /": ANYONE,
-    "HEAD /": ANYONE,
     "GET /api": ANYONE,
     "HEAD /api": ANYONE,
     "GET /api-json": ANYONE,

@@ -18,8 +18,9 @@ class Api:
         DemoFailed: Nexus refused or did not answer.
     """
 
-    def __init__(self, url: str, client_id: str, client_secret: str) -> None:
+    def __init__(self, url: str, client_id: str, client_secret: str, link: str = "") -> None:
         self.url = url
+        self.link = link
         self._http = httpx2.AsyncClient(base_url=url, timeout=_TIMEOUT_S, trust_env=False)
         self._form = {
             "grant_type": "client_credentials",
