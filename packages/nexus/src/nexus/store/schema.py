@@ -451,7 +451,7 @@ delivery_lanes = sa.Table(
     sa.Column("lane", sa.String(128), primary_key=True),
     _at("open_at"),
     _at("due_at", nullable=True),
-    sa.Index("delivery_lanes_due", "box", "due_at"),
+    sa.Index("delivery_lanes_due", "box", "due_at", "lane"),
 )
 """The lanes that there are. Nothing of one is seen to before ``open_at``: so it keeps its pace, and
 goes one at a time. ``due_at`` is when the first that pends in it can be seen to, if any pends."""

@@ -73,7 +73,7 @@ def _deliveries() -> None:
         sa.Column("open_at", sa.BigInteger(), nullable=False),
         sa.Column("due_at", sa.BigInteger(), nullable=True),
     )
-    op.create_index("delivery_lanes_due", "delivery_lanes", ["box", "due_at"])
+    op.create_index("delivery_lanes_due", "delivery_lanes", ["box", "due_at", "lane"])
 
 
 def _places() -> None:
