@@ -40,7 +40,12 @@ class CutAfter:
     """The connection breaks after it happened: the answer is lost."""
 
 
-Fault = RateLimited | ServerFails | Refuses | Hangs | CutBefore | CutAfter
+@dataclass(frozen=True, kw_only=True)
+class HangsAfter:
+    """It happened, and there is no answer: time to end the caller between the two."""
+
+
+Fault = RateLimited | ServerFails | Refuses | Hangs | CutBefore | CutAfter | HangsAfter
 
 ANY = "*"
 """Stands for every method."""

@@ -15,6 +15,7 @@ from nexus.testing.slack._faults import (
     Fault,
     Faults,
     Hangs,
+    HangsAfter,
     RateLimited,
     Refuses,
     ServerFails,
@@ -67,10 +68,12 @@ class WebApi:
         except RefusedError as refusal:
             return web.json_response({"ok": False, "error": refusal.error})
         fault = self._faults.take(name)
-        if fault is not None and not isinstance(fault, CutAfter):
+        if fault is not None and not isinstance(fault, CutAfter | HangsAfter):
             self._note(name, arguments, type(fault).__name__)
             return await _failed(request, fault)
         answer = self._answer(name, needs, arguments, _token(request, arguments))
+        if isinstance(fault, HangsAfter):
+            await asyncio.Event().wait()
         return _cut(request) if fault is not None else answer
 
     def _note(self, name: str, arguments: Arguments, error: str | None) -> None:
