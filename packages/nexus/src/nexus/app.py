@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -12,6 +13,8 @@ from nexus.bus import LocalBus
 from nexus.delivery import Delivery
 from nexus.domain.audit_chain import End, audit_key
 from nexus.domain.errors import Conflict, Unavailable
+from nexus.domain.tool_policy import KnownRule
+from nexus.domain.tool_settings import MissingVariable
 from nexus.gateway import FrontDoor, create_gateway
 from nexus.integrations.slack import Slack, SlackSettings
 from nexus.integrations.slack.webhook import SlackWebhook
@@ -77,7 +80,7 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     try:
         database.claim()
         new_admin = await _bootstrap(platform, settings, keys)
-        delivery, tools = Delivery(platform), ToolGateway(platform)
+        delivery, tools = Delivery(platform), _tools(platform, settings)
         slack = await _slack(platform, delivery, settings)
         sources = await _sources(platform, settings)
         async with _working(delivery, tools, _key_watch(platform, settings), slack):
@@ -98,6 +101,23 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     finally:
         await store.close()
         database.close()
+
+
+def _tools(platform: Platform, settings: Settings) -> ToolGateway:
+    """Return what runs tools, with those of the settings."""
+    rules = [
+        KnownRule(id=f"settings-{number}", rule=rule)
+        for number, rule in enumerate(settings.tool_rules, start=1)
+    ]
+    if not settings.tools:
+        return ToolGateway(platform, rules=rules)
+    from nexus.tools.configured import configured  # noqa: PLC0415 - takes a second to load
+
+    try:
+        found = configured(settings.tools, os.environ)
+    except MissingVariable as error:
+        raise SettingsError(f"setting tools: the variable {error} is not set") from error
+    return ToolGateway(platform, found.tools, rules, found.secrets)
 
 
 async def _sources(platform: Platform, settings: Settings) -> dict[str, Webhook]:

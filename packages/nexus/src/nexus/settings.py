@@ -12,6 +12,8 @@ from pydantic_settings.sources import InitSettingsSource, PydanticBaseSettingsSo
 from nexus import settings_file
 from nexus.domain.limits import GuessLimits, Limits
 from nexus.domain.strength import SHORTEST_KEY, SHORTEST_SECRET, weakness
+from nexus.domain.tool_policy import Rule
+from nexus.domain.tool_settings import Name, ToolSettings
 from nexus.settings_file import SettingsError
 
 __all__ = ["Settings", "SettingsError", "load_settings"]
@@ -81,6 +83,10 @@ class Settings(BaseSettings):
     """Refused requests to register that are taken from one address."""
     trusted_proxies: str = "127.0.0.1, ::1"
     """Addresses or networks whose ``X-Forwarded-For`` and ``X-Forwarded-Proto`` are believed."""
+    tools: dict[Name, ToolSettings] | None = None
+    """The tools that this Nexus runs for agents, by their names."""
+    tool_rules: tuple[Rule, ...] = ()
+    """Who may have which tools do what; the rules that admins add come after these."""
 
     @field_validator(
         *("database_url", "jwt_secret", "jwt_secret_previous", "admin_client_secret"),
@@ -195,7 +201,7 @@ def load_settings(*, config: Path | None = None, **options: Any) -> Settings:
         return _with_file(values, _secrets_dir())(**given)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
-        name = ".".join(str(part) for part in problem["loc"][:1])
+        name = ".".join(str(part) for part in problem["loc"])
         said = problem["msg"].removeprefix("Value error, ")
         raise SettingsError(f"setting {name}: {said}") from None
 

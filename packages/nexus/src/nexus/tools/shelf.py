@@ -12,7 +12,9 @@ from nexus.services.tool_gate import Gate, Tool
 from nexus.tools.provider import Provider, ToolError
 
 _log = logging.getLogger("nexus.tools")
-_LOOK_S = 2.0
+_LOOK_S = 5.0
+_LOOK_SOON_S = 0.3
+"""After a look at a tool that was not there: it may be any moment."""
 _LIST_S = 10.0
 _NOT_YET = "the tool is still being started; try again in a moment"
 
@@ -58,8 +60,8 @@ class Shelf:
 
     async def _watch(self, name: str, placed: Placed) -> None:
         while True:
-            self._known[name] = await self._look(name, placed)
-            await asyncio.sleep(_LOOK_S)
+            tool = self._known[name] = await self._look(name, placed)
+            await asyncio.sleep(_LOOK_S if tool.problem is None else _LOOK_SOON_S)
 
     async def _look(self, name: str, placed: Placed) -> Tool:
         try:
