@@ -311,9 +311,29 @@ async def test_a_store_that_is_away_delays_the_record_and_loses_nothing(
         assert await one.store.read(notes) == {"made"}
 
 
-async def test_what_a_node_leaves_behind_is_claimed_again_once_its_claim_ran_out(
+async def test_a_node_that_stops_finishes_what_is_under_way_and_begins_nothing_more(
     world: ServiceWorld,
 ) -> None:
+    gate = Gate()
+    async with node(world, Maker(acts={"1": gate}), together=5) as one:
+        await one.post("1", "2")
+        await one.until_begun(1)
+        one.task.cancel()
+        await one.post("beside", lane="b")
+        await turns(10)
+        gate.opened.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await one.task
+        stored = await one.all()
+        assert [row["status"] for row in stored.values()] == ["done", "pending", "pending"]
+        assert [row["claimed_until"] for row in stored.values()] == [None] * 3
+        assert one.maker.begun == ["1"]
+
+
+async def test_what_a_node_leaves_behind_is_claimed_again_once_its_claim_ran_out(
+    world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "FINISH_S", 0.01)
     async with node(world, Maker(acts={"1": Gate()})) as first:
         await first.post("1", "2")
         await first.until_begun(1)
@@ -370,6 +390,7 @@ async def test_an_idle_box_is_looked_at_once_a_second_and_a_blocked_one_no_more(
         await turns(100)
         assert sum(one.store.asked.values()) == 1
         await one.post("postponed", "behind")
+        await one.until_begun(1)
         await settled(one, "postponed")
         await one.post("held", "waits", lane="b")
         await one.until_begun(2)

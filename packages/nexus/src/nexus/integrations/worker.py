@@ -31,6 +31,9 @@ PATIENCE_S = 45.0
 HALT_S = 30.0
 """How long a box rests whose other side refuses to talk with us."""
 
+FINISH_S = 3.0
+"""How long what is under way may take to end once the worker is told to stop."""
+
 _BRIEFLY_S = 0.05
 """How long to wait where others are about what is due."""
 
@@ -115,21 +118,32 @@ class Worker:
         self._halted = False
         self._rests_until = 0.0
         self._lanes: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     async def run(self) -> None:
-        """Deliver until cancelled; what is under way is claimed again once its claim ran out."""
+        """Deliver until cancelled, then finish what is under way, if that ends soon.
+
+        What does not end in time is claimed again once its claim ran out.
+        """
         wanted = asyncio.Event()
         stop = self._platform.bus.listen(deliveries.topic(self._box.name), wanted.set)
+        work = asyncio.create_task(self._work(wanted), name=f"{self._box.name} work")
         try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    wanted.clear()
-                    pause = await self._begin(group, wanted)
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(pause):
-                            await wanted.wait()
+            await asyncio.shield(work)
         finally:
             stop()
+            self._stopping = True
+            wanted.set()
+            await _finish(work)
+
+    async def _work(self, wanted: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as group:
+            while not self._stopping:
+                wanted.clear()
+                pause = await self._begin(group, wanted)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await wanted.wait()
 
     async def _begin(self, group: asyncio.TaskGroup, wanted: asyncio.Event) -> float:
         """Begin with what is due; return for how many seconds there is surely nothing more."""
@@ -153,11 +167,11 @@ class Worker:
         left, next_ = self._box.together, await self._deliver(claim, go_on=self._box.together > 1)
         while next_ is not None:
             left -= 1
-            next_ = await self._deliver(next_, go_on=left > 1)
+            next_ = await self._deliver(next_, go_on=left > 1 and not self._stopping)
 
     async def _deliver(self, claim: _Claim, *, go_on: bool) -> _Claim | None:
         """See to one; return the next of its lane, if it was claimed with the end of this one."""
-        if self._rests_until > _now() or claim.until <= _now():
+        if self._stopping or self._rests_until > _now() or claim.until <= _now():
             await self._note("released", deliveries.release, [claim.row])
             return None
         try:
@@ -280,6 +294,15 @@ def _end(
 
     next_ = deliveries.end(tx, row, recorded, gap_ms=gap_ms, go_on=go_on)
     return next_, ends[0]
+
+
+async def _finish(work: asyncio.Task[None]) -> None:
+    """Wait a while until what is under way has ended, then end it."""
+    try:
+        await asyncio.wait([work], timeout=FINISH_S)
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
 
 
 def _now() -> float:
