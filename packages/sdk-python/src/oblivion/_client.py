@@ -1,21 +1,23 @@
 """Where the public face lives: :class:`OblivionClient`."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Coroutine, Generator, Iterable, Mapping
+from contextlib import contextmanager, suppress
 from importlib import import_module, metadata
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from oblivion._agent import Identity
 from oblivion._clock import Clock, SystemClock
 from oblivion._config import (
     Limits,
+    Overrides,
     Settings,
     clean_names,
     clean_secret,
     clean_url,
     options_from_env,
+    overridden,
 )
 from oblivion._decorators import HandlerDecorators
 from oblivion._inbox import Inbox
@@ -112,9 +114,37 @@ class OblivionClient(HandlerDecorators, Operations):
         return self._current is not None and self._current.session.connected
 
     @property
+    def client_id(self) -> str:
+        """The client id that this agent connects with."""
+        return self._settings.client_id
+
+    @property
     def agent_id(self) -> str | None:
         """The id that Nexus knows this agent by; None before the first connect."""
         return self._current.session.agent_id if self._current is not None else None
+
+    @contextmanager
+    def override(self, **options: Unpack[Overrides]) -> Generator[Self]:
+        """Connect otherwise for the block: to the Nexus of a test, as if for the first time.
+
+        ``options`` are those of the client that a test may want to change: ``nexus_url``,
+        ``client_secret``, ``auto_reconnect``, ``reconnect_delay``, ``max_concurrency``,
+        ``drain_timeout``, ``limits`` and ``clock``.
+
+        Raises:
+            AlreadyConnectedError: the client is connected, or is just connecting.
+            ConfigurationError: an option is wrong.
+        """
+        if self._opening is not None or self._is_live():
+            raise AlreadyConnectedError("override() needs a client that is not connected")
+        before = self._settings, self._clock, self._identity
+        self._settings = overridden(self._settings, options)
+        self._clock = options.get("clock", self._clock)
+        self._identity = Identity(sdk=self._identity.sdk, inbox=Inbox())
+        try:
+            yield self
+        finally:
+            self._settings, self._clock, self._identity = before
 
     async def connect(self) -> None:
         """Connect, and return when Nexus may send work. Reconnecting starts only after this.

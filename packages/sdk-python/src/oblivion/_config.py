@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from oblivion._checks import SETTINGS
+from oblivion._clock import Clock
 from oblivion.errors import ConfigurationError
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -85,6 +86,33 @@ class Settings:
         SETTINGS.number("drain_timeout", self.drain_timeout, low=0)
         if not isinstance(self.limits, Limits):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
             raise SETTINGS.wrong_type("limits must be an oblivion.Limits")
+
+
+class Overrides(TypedDict, total=False):
+    """What of a client can be set otherwise for a while; see :class:`~oblivion.OblivionClient`."""
+
+    nexus_url: str
+    client_secret: str
+    auto_reconnect: bool
+    reconnect_delay: float
+    max_concurrency: int
+    drain_timeout: float
+    limits: Limits
+    clock: Clock
+
+
+def overridden(settings: Settings, given: Overrides) -> Settings:
+    """Return the settings with what is given in place.
+
+    Raises:
+        ConfigurationError: a value is wrong.
+    """
+    values: dict[str, Any] = {name: value for name, value in given.items() if name != "clock"}
+    if "nexus_url" in given:
+        values["nexus_url"] = clean_url(given["nexus_url"])
+    if "client_secret" in given:
+        values["client_secret"] = clean_secret(given["client_secret"])
+    return replace(settings, **values)
 
 
 def clean_secret(value: object) -> Secret:

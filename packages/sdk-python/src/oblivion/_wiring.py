@@ -36,9 +36,12 @@ async def compose(
 ) -> Parts:
     """Build a session that has not started."""
     timeout = settings.limits.connect_timeout
-    # On a thread, for it reads hundreds of certificates from the disk.
+    # On a thread, for it reads hundreds of certificates from the disk, where there is TLS at all.
     http = await asyncio.to_thread(
-        httpx2.AsyncClient, base_url=settings.nexus_url + "/", timeout=timeout
+        httpx2.AsyncClient,
+        base_url=settings.nexus_url + "/",
+        timeout=timeout,
+        verify=settings.nexus_url.startswith("https:"),
     )
     tokens = ClientCredentials(http, settings.client_id, settings.client_secret, clock)
     agent = Agent(settings, abilities, identity, clock)

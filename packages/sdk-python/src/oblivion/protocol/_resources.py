@@ -62,6 +62,8 @@ class ThreadMessage(WireModel):
     username: str = ""
     text: str = ""
     is_human: bool = False
+    kind: str = "message"
+    """``message``, ``question`` or ``final``."""
     created_at: Timestamp | None = None
     kind: str = "message"
     """``message``, ``question`` or ``final``."""

@@ -1,0 +1,101 @@
+"""Where the conversation of a task lives: who says what, who hears it, whom it wakes."""
+
+import re
+from dataclasses import dataclass
+
+from oblivion._clock import Clock
+from oblivion.protocol import (
+    ContextUpdatePayload,
+    EventType,
+    MessageKind,
+    TaskStatus,
+    ThreadMessage,
+    ThreadPage,
+    WakeUpPayload,
+)
+from oblivion.testing._agents import Agents
+from oblivion.testing._tasks import Record, Tasks
+
+_APP_NAMES = frozenset({"oblivion", "nexus"})
+_MENTION = re.compile(r"(?<![\w@/.])@([A-Za-z0-9][A-Za-z0-9_.-]*[A-Za-z0-9]|[A-Za-z0-9])")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Author:
+    """Who speaks."""
+
+    id: str
+    name: str
+    is_human: bool
+
+
+class Threads:
+    """The threads of all tasks."""
+
+    def __init__(self, clock: Clock, agents: Agents, tasks: Tasks) -> None:
+        self._clock = clock
+        self._agents = agents
+        self._tasks = tasks
+        self._newest = 0
+
+    def post(
+        self, task: Record, author: Author, text: str, kind: MessageKind = MessageKind.MESSAGE
+    ) -> str:
+        """Add a message, tell the holder, wake whom it mentions; return its ``ts``.
+
+        A person's message sends a task that was blocked on a human back to IN_PROGRESS.
+        """
+        now = self._clock.now()
+        self._newest = max(round(now.timestamp() * 1_000_000), self._newest + 1)
+        ts = f"{self._newest // 1_000_000}.{self._newest % 1_000_000:06d}"
+        message = ThreadMessage(
+            ts=ts,
+            user=author.id,
+            username=author.name,
+            text=text,
+            is_human=author.is_human,
+            kind=kind,
+            created_at=now,
+        )
+        task.thread.append(message)
+        if author.is_human and task.status is TaskStatus.BLOCKED_ON_HUMAN:
+            self._tasks.resume(task)
+        self._tell_holder(task, author, message)
+        self._wake_mentioned(task, author, text)
+        self._tasks.look()
+        return ts
+
+    def page(self, task: Record, limit: int, cursor: str | None) -> ThreadPage:
+        """Return messages in order; ``cursor`` is that of the page before."""
+        start = int(cursor or 0)
+        shown = task.thread[start : start + limit]
+        has_more = start + limit < len(task.thread)
+        return ThreadPage(
+            task_id=task.id,
+            messages=shown,
+            has_more=has_more,
+            next_cursor=str(start + limit) if has_more else None,
+        )
+
+    def _tell_holder(self, task: Record, author: Author, message: ThreadMessage) -> None:
+        if not task.is_held or task.holder is None or task.holder.id == author.id:
+            return
+        update = ContextUpdatePayload(
+            task_id=task.id,
+            message_ts=message.ts,
+            author=author.name,
+            author_id=author.id,
+            content=message.text,
+            is_human=author.is_human,
+        )
+        self._agents.tell(task.holder, EventType.CONTEXT_UPDATE, update)
+
+    def _wake_mentioned(self, task: Record, author: Author, text: str) -> None:
+        names = {name.lower() for name in _MENTION.findall(text)}
+        for agent in self._agents:
+            by_app = bool(names & _APP_NAMES) and task.is_held_by(agent)
+            if agent.id != author.id and (by_app or agent.client_id.lower() in names):
+                wake = WakeUpPayload(
+                    reason="mention", task_id=task.id, triggered_by=author.name, message=text
+                )
+                self._agents.tell(agent, EventType.WAKE_UP, wake)
