@@ -1,11 +1,14 @@
 """Where the fixtures live that the tests of the SDK share."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from contract_sides import SIDES, Hands, serving
 from hand_clock import HandClock
 from oblivion import Limits, OblivionClient
 from scripted_nexus import MakeClient, ScriptedNexus, scripted_nexus
@@ -40,3 +43,10 @@ async def make_client(nexus: ScriptedNexus) -> AsyncIterator[MakeClient]:
     for client in clients:
         async with asyncio.timeout(10):
             await client.disconnect()
+
+
+@pytest.fixture(params=SIDES)
+async def hands(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Hands]:
+    """The real Nexus in one run of a test and the fake in another, and agents to connect to it."""
+    async with serving(request.param, tmp_path / "data") as side, contextlib.AsyncExitStack() as s:
+        yield Hands(side, s)

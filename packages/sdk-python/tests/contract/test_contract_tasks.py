@@ -55,10 +55,8 @@ async def test_nobody_else_moves_a_task(hands: Hands) -> None:
 
 async def test_an_unknown_task_is_not_found(hands: Hands) -> None:
     agent = await hands.ready()
-    for call, more in (
-        ("task_update", {"attempt": 1, "status": "DONE"}),
-        ("post_message", {"text": "x"}),
-    ):
+    update, words = {"attempt": 1, "status": "DONE"}, {"text": "hello"}
+    for call, more in (("task_update", update), ("post_message", words)):
         answer = await agent.call(call, {"taskId": "nothing", **more})
         assert answer["error"]["code"] == "not_found"
 

@@ -62,8 +62,6 @@ class ThreadMessage(WireModel):
     username: str = ""
     text: str = ""
     is_human: bool = False
-    kind: str = "message"
-    """``message``, ``question`` or ``final``."""
     created_at: Timestamp | None = None
     kind: str = "message"
     """``message``, ``question`` or ``final``."""

@@ -167,7 +167,7 @@ class Calls:
             return answers[named]
         author = Author(id=caller.agent.id, name=caller.agent.name, is_human=False)
         task = self._tasks.find(wish.task_id)
-        ts = self._threads.post(task, author, wish.text, wish.kind)
+        ts = self._threads.post(task, author, wish.text, wish.kind, wish.choices or ())
         answers[named] = PostMessageAck(message_ts=ts).to_wire()
         return answers[named]
 

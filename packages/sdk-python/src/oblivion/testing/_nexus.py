@@ -248,16 +248,23 @@ class FakeNexus:
     async def expect_message(
         self, task: Task | str, text: str = "", *, kind: str | None = None
     ) -> ThreadMessage:
-        """Wait until an agent's message stands in the thread that has ``text``, and return it.
+        """Wait for the next message of an agent that has ``text``, and return it.
 
-        ``kind`` is ``message``, ``question`` or ``final``. Of several, the newest counts.
+        ``kind`` is ``message``, ``question`` or ``final``. The next is one that stands after the
+        message that was returned the last time.
+
+        Raises:
+            AssertionError: it did not come; the message tells how things stand.
         """
         record = self._record(task)
 
         def look() -> ThreadMessage | None:
-            found = [message for message in record.thread if not message.is_human]
-            fitting = [m for m in found if text in m.text and kind in {None, m.kind}]
-            return fitting[-1] if fitting else None
+            for place, message in enumerate(record.thread[record.read :], record.read + 1):
+                said = text in message.text and kind in {None, message.kind}
+                if said and not message.is_human:
+                    record.read = place
+                    return message
+            return None
 
         def story() -> str:
             about = f"expected a message of an agent with {text!r} (kind {kind or 'any'})"

@@ -61,7 +61,10 @@ class TaskDetails(TypedDict, total=False):
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Record:
-    """A task as it stands; times that end in ``_at`` are moments, the others ages of the clock."""
+    """A task as it stands; times that end in ``_at`` are moments, the others ages of the clock.
+
+    Up to ``read`` the test has read the thread.
+    """
 
     id: str
     title: str
@@ -82,6 +85,7 @@ class Record:
     result: Any = None
     error: str | None = None
     thread: list[ThreadMessage] = field(default_factory=list[ThreadMessage])
+    read: int = 0
 
     @property
     def is_held(self) -> bool:

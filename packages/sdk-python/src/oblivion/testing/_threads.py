@@ -1,6 +1,7 @@
 """Where the conversation of a task lives: who says what, who hears it, whom it wakes."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oblivion._clock import Clock
@@ -39,7 +40,12 @@ class Threads:
         self._newest = 0
 
     def post(
-        self, task: Record, author: Author, text: str, kind: MessageKind = MessageKind.MESSAGE
+        self,
+        task: Record,
+        author: Author,
+        text: str,
+        kind: MessageKind = MessageKind.MESSAGE,
+        choices: Sequence[str] = (),
     ) -> str:
         """Add a message, tell the holder, wake whom it mentions; return its ``ts``.
 
@@ -55,6 +61,7 @@ class Threads:
             text=text,
             is_human=author.is_human,
             kind=kind,
+            choices=list(choices),
             created_at=now,
         )
         task.thread.append(message)
