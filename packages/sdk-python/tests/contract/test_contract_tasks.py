@@ -197,7 +197,9 @@ async def test_a_cancelled_task_is_taken_away(hands: Hands) -> None:
 async def test_an_unknown_tool_is_a_result_without_success(hands: Hands) -> None:
     agent = await hands.ready()
     wish = {"requestId": "r1", "tool": "nothing", "action": "do", "params": {}}
-    assert await agent.call("tool_request", wish) == {"accepted": True}
+    answer = await agent.call("tool_request", wish)
+    assert answer.keys() == {"accepted", "callId"}
+    assert answer["accepted"] is True
     result = await agent.until("tool_result")
     assert (result["requestId"], result["success"]) == ("r1", False)
     assert "nothing" in result["error"]

@@ -220,6 +220,7 @@ async def test_tools_are_answered_by_functions(nexus: FakeNexus, client: Oblivio
     async def broken(_params: dict[str, object]) -> None:
         raise ValueError("the branch is gone")
 
+    offered: list[str] = []
     nexus.tool("github", create_pr=lambda params: {"number": 7, **params}, merge=broken)
 
     @client.on_task_assigned
@@ -227,12 +228,14 @@ async def test_tools_are_answered_by_functions(nexus: FakeNexus, client: Oblivio
         made = await client.request_tool("github", "create_pr", {"title": "Fix"})
         merged = await client.request_tool("github", "merge", {"number": 7})
         other = await client.request_tool("jira", "create")
+        offered.extend(f"{tool.tool}.{tool.action}" for tool in await client.list_tools())
         return [made.data, merged.error, other.success]
 
     async with nexus.agent(client):
         task = await nexus.assign("use tools")
         done = await nexus.expect_status(task, "DONE")
     assert done.result == [{"number": 7, "title": "Fix"}, "the branch is gone", False]
+    assert offered == ["github.create_pr", "github.merge"]
     assert [(r.tool, r.action) for r in nexus.tool_requests][:2] == [
         ("github", "create_pr"),
         ("github", "merge"),

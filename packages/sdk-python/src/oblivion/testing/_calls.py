@@ -1,6 +1,7 @@
 """Where each call of an agent becomes a change of the fake Nexus, and its answer."""
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -178,7 +179,7 @@ class Calls:
         if not ready.acks:
             return wrap(EventType.TOOL_RESULT, result, self._clock.now())
         self._agents.tell(caller.agent, EventType.TOOL_RESULT, result)
-        return ToolAccepted().to_wire()
+        return ToolAccepted(call_id=str(uuid.uuid4())).to_wire()
 
     async def _event_ack(self, caller: Caller, payload: dict[str, Any]) -> Any:
         self._agents.acknowledge(caller.agent, _read(EventAck, payload).seqs)

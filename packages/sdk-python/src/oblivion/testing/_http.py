@@ -13,6 +13,7 @@ from oblivion.testing._refusal import Refusal
 from oblivion.testing._tasks import Tasks
 from oblivion.testing._threads import Threads
 from oblivion.testing._tokens import LIFE_SECONDS, Tokens
+from oblivion.testing._tools import Tools
 
 _STATUSES = {ErrorCode.NOT_FOUND: 404, ErrorCode.INVALID_PAYLOAD: 422}
 _LIMITS = range(1, 201)
@@ -23,15 +24,17 @@ Ask = Callable[[Agent, web.Request], Any]
 class Http:
     """The part of the REST interface that agents use."""
 
-    def __init__(self, tokens: Tokens, tasks: Tasks, threads: Threads) -> None:
+    def __init__(self, tokens: Tokens, tasks: Tasks, threads: Threads, tools: Tools) -> None:
         self._tokens = tokens
         self._tasks = tasks
         self._threads = threads
+        self._tools = tools
 
     def routes(self) -> list[web.RouteDef]:
         """Return what is answered."""
         return [
             web.post("/auth/token", self._token),
+            web.get("/tools", self._answering(self._list_tools)),
             web.get("/tasks/available", self._answering(self._available)),
             web.get("/tasks/claimed", self._answering(self._claimed)),
             web.get("/tasks/{task_id}", self._answering(self._task)),
@@ -70,6 +73,9 @@ class Http:
 
     def _claimed(self, agent: Agent, _request: web.Request) -> Any:
         return [task.summary().to_wire() for task in self._tasks.held_by(agent)]
+
+    def _list_tools(self, _agent: Agent, _request: web.Request) -> Any:
+        return [tool.to_wire() for tool in self._tools.list()]
 
     def _task(self, _agent: Agent, request: web.Request) -> Any:
         return self._tasks.find(request.match_info["task_id"]).shown().to_wire()

@@ -59,7 +59,7 @@ class FakeNexus:
         self._tokens = Tokens(self.clock, self._agents)
         calls = Calls(self.clock, self._agents, self._tasks, self._threads, self._tools)
         self._server = Server(self.clock, self._agents, self._tokens, calls, self.faults)
-        self._http = Http(self._tokens, self._tasks, self._threads)
+        self._http = Http(self._tokens, self._tasks, self._threads, self._tools)
 
     # --- the place --------------------------------------------------------------------------------
 

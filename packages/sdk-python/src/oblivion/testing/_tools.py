@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from oblivion.protocol import ToolRequest, ToolResultPayload
+from oblivion.protocol import ToolInfo, ToolRequest, ToolResultPayload
 
 Answer = Callable[[dict[str, Any]], Any]
 """A function, async or plain, from the call's params to its result; what it raises is the error."""
@@ -20,6 +20,10 @@ class Tools:
     def add(self, tool: str, answers: Mapping[str, Answer]) -> None:
         """Answer a tool's actions."""
         self._answers |= {(tool, action): answer for action, answer in answers.items()}
+
+    def list(self) -> list[ToolInfo]:
+        """Return what can be asked for."""
+        return [ToolInfo(tool=tool, action=action) for tool, action in sorted(self._answers)]
 
     async def run(self, wish: ToolRequest) -> ToolResultPayload:
         """Return the result of a request."""
