@@ -1,12 +1,16 @@
 """Buttons in Slack do what they say, for whom they may, and the message shows who pressed."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nexus.testing.slack import Hangs, Message
+from oblivion import OblivionClient
 from slack_stage import Stage, in_no_hurry, stage
+from socket_agent import SocketAgent
 
 
 @pytest.fixture
@@ -146,3 +150,69 @@ async def test_an_agent_that_says_too_much_is_held_back_with_one_notice(on_stage
     assert len([text for text in said if "says more than is shown here" in text]) == 1
     thread = await on_stage.nexus.admin.get(f"/tasks/{task['id']}/slack-thread")
     assert len(thread["messages"]) == 15
+
+
+async def _asks_to_deploy(on_stage: Stage, coder: SocketAgent, task: Any) -> Message:
+    """Return the message that asks people about a tool call of the agent's."""
+    rule = {"tools": ["deploy.*"], "requiresApproval": True}
+    await on_stage.nexus.admin.post("/observer/tools/rules", **rule)
+    wish = {"tool": "deploy", "action": "now", "params": {"version": "2.1"}}
+    await coder.call("tool_request", {"requestId": "r1", "taskId": task["id"], **wish})
+    card = await on_stage.card_of(task["title"])
+    return await on_stage.reply(card, "asks to use")
+
+
+@contextlib.asynccontextmanager
+async def _deployer(on_stage: Stage, deployed: list[str]) -> AsyncIterator[None]:
+    """Have another agent of the team offer the tool ``deploy``."""
+    await on_stage.nexus.admin.agent("deployer")
+    offering = OblivionClient(**on_stage.nexus.agent_settings("deployer"), capabilities=["ops"])
+
+    @offering.tool("deploy", action="now")
+    async def now(version: str) -> str:
+        """Deploy a version."""
+        deployed.append(version)
+        return "deployed"
+
+    async with offering:
+        yield
+
+
+@pytest.mark.parametrize("label", ["Approve", "Deny"])
+async def test_a_tool_call_is_decided_by_a_button_and_the_message_shows_by_whom(
+    on_stage: Stage, label: str
+) -> None:
+    deployed: list[str] = []
+    task = await on_stage.nexus.admin.task("Release 2.1", requiredCapabilities=["code"])
+    async with _deployer(on_stage, deployed), on_stage.agent(capabilities=["code"]) as coder:
+        await coder.until("task_assigned")
+        asked = await _asks_to_deploy(on_stage, coder, task)
+        await on_stage.nexus.admin.until(task["id"], "BLOCKED_ON_HUMAN")
+        assert '"version": "2.1"' in asked.shown
+        guest = on_stage.slack.user("gast", is_guest=True)
+        await guest.click(asked, "Approve")
+        await on_stage.slack.until(lambda: on_stage.channel.whispers)
+        await on_stage.anna.click(asked, label)
+        result = await coder.until("tool_result")
+        await on_stage.slack.until(lambda: not on_stage.channel.message(asked).buttons)
+        await on_stage.nexus.admin.until(task["id"], "IN_PROGRESS")
+    shown = on_stage.channel.message(asked).shown
+    assert ("Approved" if label == "Approve" else "Denied") in shown
+    assert "anna" in shown
+    assert result["success"] is (label == "Approve")
+    assert deployed == (["2.1"] if label == "Approve" else [])
+
+
+async def test_a_call_that_was_decided_elsewhere_shows_that_too(on_stage: Stage) -> None:
+    deployed: list[str] = []
+    task = await on_stage.nexus.admin.task("Release 2.1", requiredCapabilities=["code"])
+    async with _deployer(on_stage, deployed), on_stage.agent(capabilities=["code"]) as coder:
+        await coder.until("task_assigned")
+        asked = await _asks_to_deploy(on_stage, coder, task)
+        waiting = (await on_stage.nexus.admin.get("/observer/approvals"))["items"]
+        path = f"/observer/approvals/{waiting[0]['id']}/deny"
+        await on_stage.nexus.admin.post(path, reason="Not on a Friday")
+        await on_stage.slack.until(
+            lambda: "Not on a Friday" in on_stage.channel.message(asked).shown
+        )
+    assert deployed == []

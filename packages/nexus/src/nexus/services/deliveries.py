@@ -78,7 +78,7 @@ def topic(box: str) -> str:
 
 def post(tx: Tx, letter: Letter) -> bool:
     """Store a letter; False when one of its key is there already, whose place it does not take."""
-    if tx.one(_KNOWN, box=letter.box, key=letter.key) is not None:
+    if knows(tx, letter.box, letter.key):
         return False
     values = {"status": DeliveryStatus.PENDING, "due_at": tx.now, "created_at": tx.now}
     tx.insert(deliveries, {**vars(letter), **values})
@@ -87,6 +87,11 @@ def post(tx: Tx, letter: Letter) -> bool:
         _plan(tx, lane)
         tx.wake(topic(letter.box))
     return True
+
+
+def knows(tx: Tx, box: str, key: str) -> bool:
+    """Say whether a letter of this key was ever posted, and is not long gone."""
+    return tx.one(_KNOWN, box=box, key=key) is not None
 
 
 def post_all(tx: Tx, letters: Iterable[Letter]) -> None:

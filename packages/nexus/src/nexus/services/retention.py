@@ -13,6 +13,7 @@ from nexus.store.schema import (
     delivery_lanes,
     idempotency_keys,
     revoked_tokens,
+    slack_approvals,
     writers,
 )
 from nexus.store.tool_tables import tool_calls
@@ -45,6 +46,7 @@ def prune(tx: Tx, limits: Limits | None = None) -> int:
                 delivery_lanes.c.due_at.is_(None), delivery_lanes.c.open_at < tx.now - _DAY_MS
             ),
             tool_calls.delete().where(tool_calls.c.finished_at < tx.now - KEEP_TOOL_CALLS_MS),
+            slack_approvals.delete().where(slack_approvals.c.created_at < tx.now - KEEP_FAILED_MS),
             revoked_tokens.delete().where(revoked_tokens.c.expires_at < tx.now),
             writers.delete().where(writers.c.seen_at < tx.now - KEEP_ANSWERS_MS),
         )

@@ -526,3 +526,14 @@ slack_said = sa.Table(
     sa.Index("slack_said_by_age", "at"),
 )
 """What agents said within the hour, by which it is told when they say too much."""
+
+slack_approvals = sa.Table(
+    "slack_approvals",
+    metadata,
+    _id("call_id"),
+    sa.Column("channel_id", sa.String(32), nullable=False),
+    sa.Column("ts", sa.String(32), nullable=False),
+    _at("created_at"),
+    sa.Index("slack_approvals_by_age", "created_at"),
+)
+"""Where in Slack people are asked about a tool call."""

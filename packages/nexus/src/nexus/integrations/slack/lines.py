@@ -90,6 +90,11 @@ def retried_by(who: str) -> str:
     return f":arrows_counterclockwise: Retried by {person(who)}"
 
 
+def nobody_decided() -> str:
+    """Say that a tool call waited for a person until its time was over, or nobody wanted it."""
+    return ":hourglass: This waits no more: nobody decided in time, or its task has moved on."
+
+
 def resumed_by(who: str) -> str:
     """Say who let an agent's messages be shown again."""
     return f":arrow_forward: Shown again, says {person(who)}"

@@ -6,7 +6,7 @@ ends in between, and the work of agents knows nothing of Slack.
 
 from collections.abc import Sequence
 
-from nexus.integrations.slack import noise
+from nexus.integrations.slack import asking, noise
 from nexus.integrations.slack.boxes import (
     CARD,
     CHANGED,
@@ -63,6 +63,8 @@ def _show(tx: Tx, tenant_id: str, entries: Sequence[Row]) -> None:
     for entry in entries:
         if entry["type"] == "message_posted":
             _show_message(tx, entry)
+        elif entry["type"] == asking.ASKED or entry["type"] in asking.ENDED:
+            asking.follow(tx, entry)
         elif entry["type"] in _CHANGED:
             _post(tx, entry, CHANGED, f"changed:{entry['id']}", _said(entry))
     _show_cards(tx, [entry for entry in entries if entry["type"].startswith("task_")])

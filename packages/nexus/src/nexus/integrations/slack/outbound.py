@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 
 from nexus.integrations.slack import boxes, channels, showing
+from nexus.integrations.slack.asking import Asking
 from nexus.integrations.slack.client import Refused, SlackApi, tolerated
 from nexus.integrations.slack.posting import Poster, Spot
 from nexus.integrations.slack.rendering import Part
@@ -33,12 +34,15 @@ class Outbound:
         self._poster = Poster(api)
         self._channels = channels.Channels(platform.store, api)
         self._public_url = public_url
+        asking = Asking(self._store, self._poster, self._channels, self._thread, public_url)
         self._handlers: Mapping[str, Callable[[Row], Awaitable[Record]]] = {
             boxes.CHANNEL: self._open_channel,
             boxes.CLOSED: self._close_channel,
             boxes.CARD: self._show_card,
             boxes.MESSAGE: self._show_message,
             boxes.CHANGED: self._change_message,
+            boxes.APPROVAL: asking.ask,
+            boxes.DECIDED: asking.conclude,
             boxes.LINE: self._say_line,
             boxes.WHISPER: self._whisper,
             boxes.HEARD: self._react,
@@ -116,13 +120,11 @@ class Outbound:
         task = await self._store.read(showing.task, said["task_id"])
         if task is None:
             return nothing
-        if task["slack_thread_ts"] is None:
-            await self._begin_thread(row, task)
+        spot = await self._thread(row, task)
         parts = showing.parts(said)
         number = len(await self._store.read(places.places_of, said["id"]))
         if number >= len(parts):
             return nothing
-        spot = await self._spot(task)
         try:
             ts = await self._poster.post(
                 spot,
@@ -136,8 +138,14 @@ class Outbound:
             return await self._repaired(refusal, task)
         return await self._go_on(said, spot, ts, last=number + 1 == len(parts))
 
-    async def _begin_thread(self, row: Row, task: Row) -> None:
-        """Post the root first; the message follows when the channel takes another one."""
+    async def _thread(self, row: Row, task: Row) -> Spot:
+        """Return the thread of a task; where there is none its root comes first.
+
+        Raises:
+            Postponed: the root was posted; the channel takes another message in a while.
+        """
+        if task["slack_thread_ts"] is not None:
+            return await self._spot(task)
         record = await self._post_card(row, task, await self._spot(task), self._card(task))
         await self._store.write(record)
         raise Postponed("its thread was just begun", after_ms=boxes.GAP_MS, counts=False)

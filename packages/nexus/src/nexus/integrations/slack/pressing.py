@@ -14,8 +14,9 @@ from nexus.integrations.slack.people import People
 from nexus.integrations.slack.rendering import Press, Verb, answered, pressed
 from nexus.integrations.slack.saying import person
 from nexus.integrations.worker import Record, Undeliverable
-from nexus.services import audit, tasks, threads, views, workspace
+from nexus.services import approvals, audit, tasks, threads, views, workspace
 from nexus.services import slack as places
+from nexus.services.approvals import Approve, Deny
 from nexus.services.platform import Platform
 from nexus.services.tasks import Reason
 from nexus.services.threads import Author
@@ -44,6 +45,11 @@ class Presser:
         return f"slack:{self.user_id}"
 
     @property
+    def signature(self) -> str:
+        """Under which a decision is kept: names change, and are not unique."""
+        return f"{self.name[:80]} ({self.client_id})"
+
+    @property
     def principal(self) -> Principal:
         """Whoever pressed, as services know who asks."""
         return person(self.tenant_id, self.client_id)
@@ -68,6 +74,8 @@ class Pressing:
             Verb.CANCEL: _cancel,
             Verb.RETRY: _retry,
             Verb.CHOOSE: _choose,
+            Verb.APPROVE: _approve,
+            Verb.DENY: _deny,
             Verb.RESUME: _resume,
         }
 
@@ -163,6 +171,14 @@ def _is_answered(tx: Tx, question: Row) -> bool:
     later = (messages.c.task_id == question["task_id"]) & (messages.c.ts > question["ts"])
     found = sa.select(messages.c.id).where(later, messages.c.is_human).limit(1)
     return tx.one(found) is not None
+
+
+def _approve(tx: Tx, presser: Presser, press: Press) -> None:
+    approvals.decide_of(tx, presser.tenant_id, presser.signature, press.target, Approve())
+
+
+def _deny(tx: Tx, presser: Presser, press: Press) -> None:
+    approvals.decide_of(tx, presser.tenant_id, presser.signature, press.target, Deny())
 
 
 def _resume(tx: Tx, presser: Presser, press: Press) -> None:
