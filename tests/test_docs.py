@@ -20,7 +20,8 @@ import oblivion.protocol
 from code_blocks import CodeBlock, code_blocks
 from docs_fragments import Fragments
 from docs_nexus import nexus_command
-from docs_terminals import Desk, desk, title_of
+from docs_slack import conversation
+from docs_terminals import Desk, Given, desk, title_of
 from live_nexus import live_nexus
 from nexus.services import resources
 from nexus.services.agents import CreateAgent
@@ -32,6 +33,7 @@ from oblivion.protocol import AgentReady, ConnectedPayload, EventType, TaskAssig
 ROOT = Path(__file__).parents[1]
 SEED = ROOT / "tests" / "seed" / "python-sdk-quickstart.md"
 QUICKSTART = ROOT / "docs" / "quickstart.md"
+SLACK = ROOT / "docs" / "slack.md"
 PAGES = [
     ROOT / "README.md",
     *sorted((ROOT / "docs").rglob("*.md")),
@@ -40,7 +42,7 @@ PAGES = [
 ]
 
 _FETCHES = "fetches from GitHub, which tests do not"
-_NEEDS_SLACK = "needs a workspace in Slack; the command has tests with one of their own"
+_NEEDS_SLACK = "needs a workspace in Slack, which only the page on Slack has here"
 _REBUILDS = "would rebuild the environment that the tests run in"
 NOT_RUN = {
     "git clone https://github.com/itamarmarom/Oblivion.git": _FETCHES,
@@ -49,8 +51,8 @@ NOT_RUN = {
     "nexus demo --agents 3": "has tests of its own",
     "nexus slack doctor": _NEEDS_SLACK,
     "nexus slack link web '#our-website'": _NEEDS_SLACK,
-    "nexus slack invite core ada@example.com bob@example.com": _NEEDS_SLACK,
-    "nexus slack resume reviewer": _NEEDS_SLACK,
+    "nexus slack invite web ada@example.com bob@example.com": _NEEDS_SLACK,
+    "nexus slack resume deployer": _NEEDS_SLACK,
     "cd packages/sdk-python": "the desk is not the repository",
     "uv sync": _REBUILDS,
     "uv run pytest": _REBUILDS,
@@ -96,21 +98,32 @@ async def test_following_a_page_works_from_its_first_block_to_its_last(
 ) -> None:
     blocks = [block for block in code_blocks(page) if is_followed(page, block)]
     async with contextlib.AsyncExitStack() as stack:
-        place = await stack.enter_async_context(desk(tmp_path / "reader", commands))
+        slack = await stack.enter_async_context(conversation()) if page == SLACK else None
+        given = Given() if slack is None else slack.given
+        place = await stack.enter_async_context(desk(tmp_path / "reader", commands, given))
         (place.folder / "packages").symlink_to(ROOT / "packages")
         if blocks and not any("nexus serve" in typed(block) for block in blocks):
             data_dir, port = place.folder / "nexus-data", place.port
             await stack.enter_async_context(live_nexus(data_dir, port=port))
         fragments = Fragments(place)
         for block in blocks:
-            await follow(place, fragments, block)
+            if slack is not None and is_conversation(block):
+                await slack.play(block)
+            else:
+                await follow(place, fragments, block)
 
 
 def is_followed(page: Path, block: CodeBlock) -> bool:
     """Python of the quickstart has a test of its own; JSON is read, not run."""
     if page == QUICKSTART and block.language == "python":
         return False
-    return is_file(block) or bool(typed(block)) or block.language == "python"
+    followed = is_file(block) or is_conversation(block) or block.language == "python"
+    return followed or bool(typed(block))
+
+
+def is_conversation(block: CodeBlock) -> bool:
+    """Say whether a block shows what is said in a channel of Slack."""
+    return block.language == "text" and (title_of(block) or "").startswith("#")
 
 
 def is_file(block: CodeBlock) -> bool:
@@ -125,7 +138,10 @@ def typed(block: CodeBlock) -> str:
     lines = block.text.splitlines()
     if block.language == "console":
         lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
-    run = [line for line in lines if line.partition("  #")[0].strip() not in {*NOT_RUN, ""}]
+    left_out = {
+        line for line, why in NOT_RUN.items() if block.page != str(SLACK) or why != _NEEDS_SLACK
+    }
+    run = [line for line in lines if line.partition("  #")[0].strip() not in {*left_out, ""}]
     return "\n".join(line for line in run if not line.startswith("#"))
 
 

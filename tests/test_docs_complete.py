@@ -23,6 +23,7 @@ from nexus.api import assembly
 from nexus.cli.errors import ExitCode
 from nexus.cli.root import app
 from nexus.gateway.calls import CALLS
+from nexus.integrations.slack import manifest
 from nexus.services import retention
 from nexus.settings import Settings
 from oblivion import Limits, OblivionClient, _config, _incoming
@@ -109,6 +110,13 @@ def test_every_argument_of_the_client_and_every_limit_stands_in_the_docs() -> No
     limits = {row[0].strip("`"): row[1] for row in table(agents) if len(row) == 3}
     for name, value in vars(Limits()).items():
         assert limits[name] == f"`{value}`", name
+
+
+def test_every_scope_of_the_app_in_slack_stands_in_the_docs_with_its_purpose() -> None:
+    rows = {row[0]: row[1] for row in table(section(page("slack.md"), "## Keep it safe"))}
+    (connections,) = manifest.APP_SCOPES
+    assert rows.pop(f"`{connections}`").startswith(manifest.APP_SCOPES[connections])
+    assert rows == {f"`{scope}`": why for scope, why in manifest.SCOPES.items()}
 
 
 # --- the command line -----------------------------------------------------------------------------
@@ -228,15 +236,17 @@ def test_the_protocol_lists_exactly_what_the_feed_can_tell() -> None:
 
 
 def recorded() -> Iterator[str]:
-    """Yield the words that services record: those that look like one and stand near `record`."""
-    word = re.compile(
+    """Yield the words that are recorded: those in services and integrations that look like one."""
+    of_services = re.compile(
         r"(task|agent|group|project|message|token|tool|approval|tool_rule|delivery)_[a-z]+ed"
         r"|task_progress|task_done"
         r"|agent_status|agent_woken|task_retrying|agent_logged_out|agents_(stopped|resumed)"
-        r"|access_revoked|secret_rotated"
+        r"|access_revoked|secret_rotated|mirror_(paused|resumed)"
     )
+    elsewhere = re.compile(r"mirror_(paused|resumed)|slack_message")
     for path in SOURCES:
-        if "services" in path.parts:
+        if {"services", "integrations"} & {*path.parts}:
+            word = of_services if "services" in path.parts else elsewhere
             tree = ast.parse(path.read_text())
             texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
             yield from (text for text in texts if isinstance(text, str) and word.fullmatch(text))

@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from code_blocks import CodeBlock
@@ -18,7 +19,16 @@ from free_port import free_port
 
 DEADLINE_S = 40.0
 
-_OWN_VARIABLES = ("NEXUS_", "OBLIVION_", "PORT", "FORCE_COLOR", "NO_COLOR", "COV_", "PYTEST")
+_OWN_VARIABLES = (
+    "NEXUS_",
+    "OBLIVION_",
+    "SLACK_",
+    "PORT",
+    "FORCE_COLOR",
+    "NO_COLOR",
+    "COV_",
+    "PYTEST",
+)
 _SECRET = re.compile(r"^client secret +(\S+)$", re.MULTILINE)
 
 _PRELUDE = """
@@ -91,11 +101,23 @@ class Terminal:
             await self._process.wait()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """What a reader has beside a fresh machine: variables, and what ``stands_for`` it on a page."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    stands_for: Mapping[str, str] = field(default_factory=dict)
+
+
+NOTHING = Given()
+
+
 class Desk:
     """The folder in which a page is followed, its files and its terminals."""
 
-    def __init__(self, folder: Path, port: int, commands: Path) -> None:
+    def __init__(self, folder: Path, port: int, commands: Path, given: "Given") -> None:
         self.folder = folder
+        self._given = given
         self.url = f"http://localhost:{port}"
         self.port = port
         self._commands = commands
@@ -112,6 +134,8 @@ class Desk:
         """Return a block's text with our port, and with the secret that an agent got last."""
         secrets = _SECRET.findall(self.output)
         text = text.replace("http://localhost:3000", self.url)
+        for shown, real in self._given.stands_for.items():
+            text = text.replace(shown, real)
         return text.replace("your_secret_here", secrets[-1]) if secrets else text
 
     def save(self, name: str, text: str) -> None:
@@ -148,6 +172,7 @@ class Desk:
         }
         path = f"{self._commands}:{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}"
         own = {"NEXUS_PORT": str(self.port), "NEXUS_URL": self.url, "PYTHONUNBUFFERED": "1"}
+        own |= self._given.variables
         return {**kept, "HOME": str(self.folder), "PATH": path, **own, **more}
 
     async def close(self) -> None:
@@ -158,10 +183,10 @@ class Desk:
 
 
 @contextlib.asynccontextmanager
-async def desk(folder: Path, commands: Path) -> AsyncIterator[Desk]:
+async def desk(folder: Path, commands: Path, given: Given = NOTHING) -> AsyncIterator[Desk]:
     """Open a desk in a fresh folder, with ``commands`` first on the ``PATH``."""
     folder.mkdir()
-    opened = Desk(folder, free_port(), commands)
+    opened = Desk(folder, free_port(), commands, given)
     try:
         yield opened
     finally:

@@ -297,6 +297,8 @@ def test_other_names_are_kept(name: str) -> None:
     [
         f"my secret is {MADE}, keep it",
         "use reg_" + "a" * 43,
+        "SLACK_BOT_TOKEN is xoxb-17653672481-hunter2hunter2",
+        "open xapp-1-A0-hunter2hunter2",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl",
         "Authorization: Bearer hunter2hunter2",
         "Basic YWRtaW46aHVudGVyMg==",

@@ -13,6 +13,7 @@ _NAMES = re.compile(
 )
 _FORMS = re.compile(
     r"\b(?:obv|reg)_[A-Za-z0-9_-]{20,}"  # what Nexus makes
+    r"|\b(?:xox[a-z]|xapp|xwfp)-[A-Za-z0-9-]{10,}"  # what Slack makes
     r"|\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*"  # a JWT
     r"|(?<=\bBearer )[^\s\"',]+|(?<=\bBasic )[A-Za-z0-9+/=]{8,}"  # a header
     r"|(?<=[?&]token=)[^&\s\"']+"  # an older client's handshake
