@@ -5,7 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nexus.api import Browsers, create_api, recognised, show_pages
 from nexus.audit_anchor import AuditAnchor
@@ -16,7 +16,6 @@ from nexus.domain.errors import Conflict, Unavailable
 from nexus.domain.tool_policy import KnownRule
 from nexus.domain.tool_settings import MissingVariable
 from nexus.gateway import FrontDoor, create_gateway
-from nexus.integrations.slack import Slack, SlackSettings
 from nexus.integrations.slack.webhook import SlackWebhook
 from nexus.key_watch import KeyWatch
 from nexus.keys import (
@@ -38,6 +37,9 @@ from nexus.store.clock import wall_clock
 from nexus.store.database import prepare_data_dir
 from nexus.store.unit_of_work import Clock
 from nexus.tools import ToolGateway
+
+if TYPE_CHECKING:
+    from nexus.integrations.slack.connection import Slack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,10 +141,12 @@ def _key_watch(platform: Platform, settings: Settings) -> KeyWatch | None:
     return None if settings.signing_secrets else KeyWatch(platform, settings.data_dir)
 
 
-async def _slack(platform: Platform, delivery: Delivery, settings: Settings) -> Slack | None:
+async def _slack(platform: Platform, delivery: Delivery, settings: Settings) -> "Slack | None":
     """Return the connection to Slack, where there is a token for one."""
     if settings.slack_bot_token is None:
         return None
+    from nexus.integrations.slack.connection import Slack, SlackSettings  # noqa: PLC0415 - as above
+
     tenant_id = await platform.store.read(tenants.id_of, installation.DEFAULT_TENANT)
     app_token = settings.slack_app_token
     return Slack(
