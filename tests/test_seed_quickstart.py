@@ -19,6 +19,7 @@ import oblivion
 from code_blocks import CodeBlock, code_blocks
 from eventually import eventually
 from live_nexus import AGENT_SECRET, LiveNexus, live_nexus
+from nexus.testing.github import GitHubServer
 from oblivion import AgentStatus, EventType, OblivionClient, TaskAssignedPayload
 from programs import Program, python_program
 
@@ -200,6 +201,28 @@ async def test_a_tool_that_nobody_registered_is_a_readable_error(
     assert capsys.readouterr().out == (
         "Error: unknown tool 'github': no tool of that name is registered in this Nexus\n"
     )
+
+
+async def test_a_tool_request_opens_a_pull_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with GitHubServer.running() as github:
+        repo = github.add_repository("my-org/my-repo")
+        repo.add_branch("feature-branch")
+        token, url = github.token, github.api_url
+        async with live_nexus(tmp_path / "data", github_token=token, github_api_url=url) as nexus:
+            await nexus.admin.team()
+            await nexus.admin.agent("my-agent")
+            await nexus.admin.post("/observer/tools/rules", tools=["github.create_pr"])
+            async with connected(nexus) as client:
+                names = await run_snippet(TOOL_REQUESTS, nexus, client=client)
+    assert names["result"].success is True
+    (pull,) = repo.pulls
+    assert (pull.title, pull.head, pull.base) == ("Fix bug", "feature-branch", "main")
+    out = capsys.readouterr().out
+    assert out.startswith("PR created: {")
+    assert f"{github.url}/my-org/my-repo/pull/1" in out
+    assert token not in out
 
 
 async def test_a_manual_heartbeat_is_answered(nexus: LiveNexus) -> None:

@@ -36,6 +36,7 @@ from nexus.store import Database, DataDirError, StoreError, Tx, open_database, o
 from nexus.store.clock import wall_clock
 from nexus.store.database import prepare_data_dir
 from nexus.store.unit_of_work import Clock
+from nexus.toolbox import toolbox
 from nexus.tools import ToolGateway
 
 if TYPE_CHECKING:
@@ -111,15 +112,17 @@ def _tools(platform: Platform, settings: Settings) -> ToolGateway:
         KnownRule(id=f"settings-{number}", rule=rule)
         for number, rule in enumerate(settings.tool_rules, start=1)
     ]
+    own = toolbox(settings)
     if not settings.tools:
-        return ToolGateway(platform, rules=rules)
+        return ToolGateway(platform, own.tools, rules, own.secrets)
     from nexus.tools.configured import configured  # noqa: PLC0415 - takes a second to load
 
     try:
         found = configured(settings.tools, os.environ)
     except MissingVariable as error:
         raise SettingsError(f"setting tools: the variable {error} is not set") from error
-    return ToolGateway(platform, found.tools, rules, found.secrets)
+    tools = {**own.tools, **found.tools}
+    return ToolGateway(platform, tools, rules, own.secrets | found.secrets)
 
 
 async def _sources(platform: Platform, settings: Settings) -> dict[str, Webhook]:

@@ -72,6 +72,11 @@ class Settings(BaseSettings):
     """Who may press buttons in Slack, by e-mail address or user id; all full members if empty."""
     sign_in_link: bool | None = None
     """Whether a start prints a link that signs an admin in, once; unset: in a terminal."""
+    github_token: Annotated[SecretStr | None, _also("github_token", "GITHUB_TOKEN")] = None
+    """Makes ``github`` a tool; what agents do with it, they do in the name of this token's user."""
+    github_api_url: Annotated[str, _also("github_api_url", "GITHUB_API_URL")] = (
+        "https://api.github.com/"
+    )
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _also("log_level", "LOG_LEVEL")
     ] = "info"
@@ -90,7 +95,7 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("database_url", "jwt_secret", "jwt_secret_previous", "admin_client_secret"),
-        *("slack_bot_token", "slack_signing_secret", "slack_app_token"),
+        *("slack_bot_token", "slack_signing_secret", "slack_app_token", "github_token"),
     )
     @classmethod
     def _empty_is_none(cls, secret: SecretStr | None) -> SecretStr | None:
@@ -106,7 +111,7 @@ class Settings(BaseSettings):
     def _separated_by_commas(cls, names: Any) -> Any:
         return names.replace(",", " ").split() if isinstance(names, str) else names
 
-    @field_validator("public_url", "slack_api_url")
+    @field_validator("public_url", "slack_api_url", "github_api_url")
     @classmethod
     def _is_address(cls, url: str | None) -> str | None:
         parts = urlsplit(url or "https://none")

@@ -43,7 +43,7 @@ class Rest:
             web.get(f"{repo}/issues/{{number}}", self._issue),
             web.get(f"{repo}/issues/{{number}}/comments", self._list_comments),
             web.post(f"{repo}/issues/{{number}}/comments", self._create_comment),
-            web.get(f"{repo}/contents/{{path:.*}}", self._contents),
+            web.get(f"{repo}/contents{{path:(/.*)?}}", self._contents),
         ]
 
     async def _user(self, _request: web.Request) -> web.Response:
@@ -128,7 +128,7 @@ class Rest:
         inside = sorted(_names_below(files, path))
         if not inside:
             raise not_found()
-        return web.json_response(inside_of(path, inside, files))
+        return web.json_response(_inside(path, inside, files))
 
     def _repo(self, request: web.Request) -> Repository:
         name = f"{request.match_info['owner']}/{request.match_info['repo']}"
@@ -194,7 +194,6 @@ def _names_below(files: dict[str, bytes], path: str) -> set[str]:
     return {name[len(start) :].split("/")[0] for name in files if name.startswith(start)}
 
 
-def inside_of(path: str, names: list[str], files: dict[str, bytes]) -> list[Json]:
-    """Return a folder as GitHub shows it."""
+def _inside(path: str, names: list[str], files: dict[str, bytes]) -> list[Json]:
     paths = [f"{path}/{name}".lstrip("/") for name in names]
     return [_entry(one, "file" if one in files else "dir", files.get(one, b"")) for one in paths]
