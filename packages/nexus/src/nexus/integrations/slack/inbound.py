@@ -116,17 +116,20 @@ class Inbound:
         return lambda tx: _correct(tx, said)
 
     async def _archived(self, _row: Row, event: Event) -> Record:
-        return lambda tx: places.note_archived(tx, str(event["channel"]))
+        channel_id = str(event["channel"])
+        return lambda tx: places.note_archived(tx, channel_id)
 
     async def _unarchived(self, _row: Row, event: Event) -> Record:
-        return lambda tx: places.note_archived(tx, str(event["channel"]), archived=False)
+        channel_id = str(event["channel"])
+        return lambda tx: places.note_archived(tx, channel_id, archived=False)
 
     async def _renamed(self, _row: Row, event: Event) -> Record:
-        channel = event["channel"]
-        return lambda tx: places.note_renamed(tx, str(channel["id"]), str(channel["name"]))
+        channel_id, name = str(event["channel"]["id"]), str(event["channel"]["name"])
+        return lambda tx: places.note_renamed(tx, channel_id, name)
 
     async def _gone(self, _row: Row, event: Event) -> Record:
-        return lambda tx: places.forget_channel(tx, str(event["channel"]))
+        channel_id = str(event["channel"])
+        return lambda tx: places.forget_channel(tx, channel_id)
 
 
 def _attached(message: Event) -> str:
