@@ -93,6 +93,7 @@ NO_STEPS = {
     "deliveries.claim": _FOR_OTHERS,
     "deliveries.end": _FOR_OTHERS,
     "deliveries.fail": _FOR_OTHERS,
+    "deliveries.knows": _FOR_OTHERS,
     "deliveries.next_due": _FOR_OTHERS,
     "deliveries.pending": _FOR_OTHERS,
     "deliveries.post": _FOR_OTHERS,
