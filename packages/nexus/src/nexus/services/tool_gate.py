@@ -86,8 +86,10 @@ def _stale(tx: Tx, call: Row) -> Refusal | None:
     if unwanted is not None:
         return unwanted
     asked = params_hash(call["tool"], call["action"], call["params"])
-    approved = call["params_hash"] if call["decided_at"] is None else call["approved_hash"]
-    if asked != approved:
+    agreed = {call["params_hash"]}
+    if call["decided_at"] is not None:
+        agreed.add(call["approved_hash"])
+    if agreed != {asked}:
         error = "the call is not the one that was asked for and approved"
         return Refusal(code=ToolCode.PARAMS_CHANGED, error=error)
     return None
