@@ -20,6 +20,7 @@ with warnings.catch_warnings():
     from schemathesis import GenerationMode
     from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+CONTENT_TOO_LARGE = 413
 MOST_WAIT_S = 0.01
 OPEN = {"/livez", "/readyz", "/.well-known/oauth-authorization-server"}
 
@@ -117,9 +118,12 @@ def explore(
         @given(case=operation.as_strategy(generation_mode=mode))
         def try_out(case: Any) -> None:
             _reach_deeper(case, target, mode)
-            case.call_and_validate(
+            answer = case.call(headers=target.headers[role], timeout=10)
+            if answer.status_code == CONTENT_TOO_LARGE:
+                return  # whoever sends megabytes is not told what else is wrong with them
+            case.validate_response(
+                answer,
                 headers=target.headers[role],
-                timeout=10,
                 # That fits which the description cannot say: NUL, white space, what is there.
                 excluded_checks=[positive_data_acceptance],
             )
