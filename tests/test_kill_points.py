@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)
 
 @pytest.mark.parametrize("point", NAMES)
 async def test_a_task_is_done_once_whichever_point_nexus_dies_at(scene: Scene, point: str) -> None:
-    await scene.live(point, armed_by="nexus.api.door")
+    await scene.live(point, armed_by="nexus.services.deeds")
     async with scene.working():
         await scene.ask()
         await scene.nexus.end_at_failpoint()
@@ -25,7 +25,7 @@ async def test_a_task_is_done_once_whichever_point_nexus_dies_at(scene: Scene, p
 async def test_a_request_that_died_before_its_commit_was_never_there(
     scene: Scene, point: str
 ) -> None:
-    await scene.live(point, armed_by="nexus.api.door")
+    await scene.live(point, armed_by="nexus.services.deeds")
     assert await scene.ask() is None
     await scene.nexus.end_at_failpoint()
     assert read_stored(scene.nexus.database).tasks == []
@@ -41,7 +41,7 @@ async def test_a_request_that_died_before_its_commit_was_never_there(
 async def test_a_request_that_died_after_its_commit_is_answered_from_what_was_stored(
     scene: Scene, point: str
 ) -> None:
-    await scene.live(point, armed_by="nexus.api.door")
+    await scene.live(point, armed_by="nexus.services.deeds")
     assert await scene.ask() is None
     await scene.nexus.end_at_failpoint()
     stored = read_stored(scene.nexus.database).tasks

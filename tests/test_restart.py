@@ -32,7 +32,7 @@ async def test_fifty_copies_of_one_keyed_request_at_once_make_one_task(scene: Sc
 
 @pytest.mark.parametrize("point", ["commit.before", "commit.after", "answer:20"])
 async def test_fifty_copies_that_meet_with_a_kill_make_one_task(scene: Scene, point: str) -> None:
-    await scene.live(point, armed_by="nexus.api.door")
+    await scene.live(point, armed_by="nexus.services.deeds")
     first = await asyncio.gather(*(scene.ask() for _ in range(COPIES)))
     await scene.nexus.end_at_failpoint()
     await scene.live()
