@@ -40,7 +40,7 @@ class FakeNexus:
 
     It behaves as the real one towards agents; one suite of tests holds both to the protocol. What
     people do, a test does with the methods below; each ``task`` may be given as the
-    :class:`~oblivion.Task` that :meth:`assign` returned, or by its id.
+    :class:`~oblivion.Task` that :meth:`~oblivion.testing.FakeNexus.assign` returned, or by its id.
 
     Attributes:
         clock: the time of the story.
