@@ -25,7 +25,8 @@ class FakeClock:
     """A clock for the client and the fake Nexus of a test.
 
     It goes on like the machine's, so that nothing waits in vain, and
-    :meth:`~oblivion.testing.FakeClock.advance` leaps over hours in milliseconds. A ``frozen`` one stands still between leaps.
+    :meth:`~oblivion.testing.FakeClock.advance` leaps over hours in milliseconds. A ``frozen``
+    one stands still between leaps.
     """
 
     def __init__(self, *, frozen: bool = False) -> None:
