@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from nexus.integrations.slack.doctor import Access, Finding, Standing, Unwell, examine
+from nexus.domain.findings import Finding
+from nexus.integrations.slack.doctor import Access, Standing, Unwell, examine
 from nexus.integrations.slack.manifest import SCOPES
 from nexus.testing import SlackServer
 from nexus.testing.slack import CutBefore, ServerFails

@@ -7,11 +7,10 @@ import platform
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import httpx2
@@ -20,6 +19,7 @@ from nexus.cli.client import Client
 from nexus.cli.credentials import Wish, find_credentials
 from nexus.cli.errors import CliError
 from nexus.cli.problems import refusal
+from nexus.domain.findings import Finding, Status
 
 if TYPE_CHECKING:
     from nexus.settings import Settings
@@ -27,22 +27,6 @@ if TYPE_CHECKING:
 OLDEST_PYTHON = (3, 11)
 SKEW_WARNS_S = 10
 SKEW_FAILS_S = 300
-
-Status = Literal["ok", "warn", "fail"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What one check found, and what to do when that is not well."""
-
-    check: str
-    status: Status
-    found: str
-    fix: str | None = None
-
-    def document(self) -> dict[str, str | None]:
-        """Return the finding as JSON shows it."""
-        return dict(vars(self))
 
 
 def python() -> Finding:

@@ -1,6 +1,6 @@
 """Where the command `nexus doctor` lives: it shows the checks and what to do about them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,10 @@ from nexus.cli.session import (
 )
 
 if TYPE_CHECKING:
-    from nexus.cli.checks import Finding
+    from nexus.domain.findings import Finding
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-COLUMNS: Columns = {
+_COLUMNS: Columns = {
     "": lambda finding: Text(finding["status"], style=_COLOURS[finding["status"]]),
     "CHECK": lambda finding: Text(finding["check"]),
     "FOUND": lambda finding: Text(clean(finding["found"])),
@@ -44,10 +44,19 @@ def doctor(
     The exit code is 1 if a check fails.
     """
     wish = Wish(url=url, client_id=client_id, client_secret=client_secret, data_dir=data_dir)
-    findings = list(_examine(wish, config))
+    report(_examine(wish, config), Output(json=json))
+
+
+def report(examination: Iterable["Finding"], output: Output) -> None:
+    """Show what checks have found.
+
+    Raises:
+        Failed: a check failed.
+    """
+    findings = list(examination)
     failed = [finding for finding in findings if finding.status == "fail"]
     shown = [finding.document() for finding in findings]
-    Output(json=json).listing(shown, COLUMNS, ok=not failed)
+    output.listing(shown, _COLUMNS, ok=not failed)
     if failed:
         raise Failed(f"{len(failed)} of {len(findings)} checks failed")
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nexus.cli.checks import Finding
 from nexus.cli.errors import Failed
+from nexus.domain.findings import Finding
 
 if TYPE_CHECKING:
     from nexus.settings import Settings

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from nexus.cli.credentials import Wish, find_credentials
-from nexus.cli.doctor import COLUMNS
-from nexus.cli.errors import CliError, Failed
+from nexus.cli.doctor import report
+from nexus.cli.errors import CliError
 from nexus.cli.local import ConfigOption, load
 from nexus.cli.output import Output
 from nexus.cli.session import (
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from nexus.cli.client import Client
-    from nexus.integrations.slack.doctor import Finding, Standing
+    from nexus.domain.findings import Finding
+    from nexus.integrations.slack.doctor import Standing
 
 
 _NEWEST = 200
@@ -46,11 +47,7 @@ def doctor(
 
     wish = Wish(url=url, client_id=client_id, client_secret=client_secret, data_dir=data_dir)
     with open_http(wish.url, timeout_s=5.0) as http:
-        findings = list(_examine(wish, config, http))
-    failed = [finding for finding in findings if finding.status == "fail"]
-    Output(json=json).listing([one.document() for one in findings], COLUMNS, ok=not failed)
-    if failed:
-        raise Failed(f"{len(failed)} of {len(findings)} checks failed")
+        report(_examine(wish, config, http), Output(json=json))
 
 
 def _examine(wish: Wish, config: "Path | None", http: "httpx2.Client") -> "Iterator[Finding]":

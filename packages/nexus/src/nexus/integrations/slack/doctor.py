@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
+from nexus.domain.findings import Finding
 from nexus.integrations.slack.manifest import APP_SCOPES, SCOPES
 
 PATIENCE_S = 15.0
@@ -19,22 +20,6 @@ _TIMEOUT_S = 10
 _BETWEEN_LOOKS_S = 0.2
 _INSTALL = "install the app again, with what `nexus slack manifest` prints"
 _LINE = ":stethoscope: `nexus slack doctor` looks whether this arrives; it goes away by itself."
-
-Status = Literal["ok", "warn", "fail"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """What one check found, and what to do when that is not well."""
-
-    check: str
-    status: Status
-    found: str
-    fix: str | None = None
-
-    def document(self) -> dict[str, str | None]:
-        """Return the finding as JSON shows it."""
-        return dict(vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)
