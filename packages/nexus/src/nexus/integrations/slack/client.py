@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -11,6 +10,7 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
+from nexus.integrations.slack.answers import Answer
 from nexus.integrations.worker import Halted, Postponed, Undeliverable
 
 TIMEOUT_S = 10
@@ -130,7 +130,7 @@ class SlackApi:
             raise Postponed(why, after_ms=int(left * 1000) + 1, counts=False)
 
     def _translated(self, method: str, error: SlackApiError) -> Exception:
-        answer = _Answer.of(error)
+        answer = Answer.of(error)
         if answer.status == 429:
             return self._limited(method, answer.headers)
         if answer.code in SHUT_OUT:
@@ -153,29 +153,6 @@ class SlackApi:
         """Let go of the connections."""
         if self._http is not None:
             await self._http.close()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Answer:
-    """What Slack, or whatever stands before it, answered instead of doing what was asked."""
-
-    status: int
-    code: str
-    needed: str
-    headers: Mapping[str, str]
-
-    @classmethod
-    def of(cls, error: SlackApiError) -> "_Answer":
-        """Read it; where it is no JSON, the library keeps another object in its place."""
-        response: Any = error.response
-        data = getattr(response, "data", None)
-        said = data if isinstance(data, dict) else {}
-        return cls(
-            status=getattr(response, "status_code", 0) or getattr(response, "status", 0),
-            code=str(said.get("error") or ""),
-            needed=str(said.get("needed") or ""),
-            headers=getattr(response, "headers", {}),
-        )
 
 
 def _seconds(text: str | None) -> int:

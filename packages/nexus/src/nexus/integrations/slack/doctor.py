@@ -9,6 +9,7 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from nexus.domain.findings import Finding
+from nexus.integrations.slack.answers import Answer
 from nexus.integrations.slack.manifest import APP_SCOPES, SCOPES
 
 PATIENCE_S = 15.0
@@ -293,9 +294,7 @@ class _Slack:
 
 
 def _reason(error: SlackApiError) -> str:
-    response: Any = error.response
-    try:
-        needed = response.get("needed")
-        return f"{response['error']}{f' ({needed})' if needed else ''}"
-    except (TypeError, KeyError, AttributeError, ValueError):
+    answer = Answer.of(error)
+    if not answer.code:
         return "an answer that is none of Slack's"
+    return f"{answer.code} ({answer.needed})" if answer.needed else answer.code
