@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -14,7 +13,6 @@ from nexus.delivery import Delivery
 from nexus.domain.audit_chain import End, audit_key
 from nexus.domain.errors import Conflict, Unavailable
 from nexus.domain.tool_policy import KnownRule
-from nexus.domain.tool_settings import MissingVariable
 from nexus.gateway import FrontDoor, create_gateway
 from nexus.integrations.slack.webhook import SlackWebhook
 from nexus.key_watch import KeyWatch
@@ -26,7 +24,7 @@ from nexus.keys import (
     write_admin_credentials,
 )
 from nexus.observer import Observer
-from nexus.services import audit, installation, tenants
+from nexus.services import audit, installation
 from nexus.services.platform import Platform
 from nexus.services.secrets import hash_secret, make_secret
 from nexus.services.tokens import Tokens
@@ -82,10 +80,10 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     )
     try:
         database.claim()
-        new_admin = await _bootstrap(platform, settings, keys)
+        ours, new_admin = await _bootstrap(platform, settings, keys)
         delivery, tools = Delivery(platform), _tools(platform, settings)
-        slack = await _slack(platform, delivery, settings)
-        sources = await _sources(platform, settings)
+        slack = _slack(platform, delivery, settings, ours)
+        sources = _sources(platform, settings, ours)
         async with _working(delivery, tools, _key_watch(platform, settings), slack):
             browsers = Browsers(origins=settings.cors_origins, hsts_seconds=settings.hsts_seconds)
             api = create_api(
@@ -112,22 +110,12 @@ def _tools(platform: Platform, settings: Settings) -> ToolGateway:
         KnownRule(id=f"settings-{number}", rule=rule)
         for number, rule in enumerate(settings.tool_rules, start=1)
     ]
-    own = toolbox(settings)
-    if not settings.tools:
-        return ToolGateway(platform, own.tools, rules, own.secrets)
-    from nexus.tools.configured import configured  # noqa: PLC0415 - takes a second to load
-
-    try:
-        found = configured(settings.tools, os.environ)
-    except MissingVariable as error:
-        raise SettingsError(f"setting tools: the variable {error} is not set") from error
-    tools = {**own.tools, **found.tools}
-    return ToolGateway(platform, tools, rules, own.secrets | found.secrets)
+    stock = toolbox(settings)
+    return ToolGateway(platform, stock.tools, rules, stock.secrets)
 
 
-async def _sources(platform: Platform, settings: Settings) -> dict[str, Webhook]:
-    """Return the other services whose webhooks are taken."""
-    tenant_id = await platform.store.read(tenants.id_of, installation.DEFAULT_TENANT)
+def _sources(platform: Platform, settings: Settings, tenant_id: str) -> dict[str, Webhook]:
+    """Return the other services whose webhooks are taken, for the tenant."""
     secret = settings.slack_signing_secret
     return {
         "slack": SlackWebhook(
@@ -144,13 +132,15 @@ def _key_watch(platform: Platform, settings: Settings) -> KeyWatch | None:
     return None if settings.signing_secrets else KeyWatch(platform, settings.data_dir)
 
 
-async def _slack(platform: Platform, delivery: Delivery, settings: Settings) -> "Slack | None":
-    """Return the connection to Slack, where there is a token for one."""
+def _slack(
+    platform: Platform, delivery: Delivery, settings: Settings, tenant_id: str
+) -> "Slack | None":
+    """Return the tenant's connection to Slack, where there is a token for one."""
     if settings.slack_bot_token is None:
         return None
-    from nexus.integrations.slack.connection import Slack, SlackSettings  # noqa: PLC0415 - as above
+    # Only who uses it loads it.
+    from nexus.integrations.slack.connection import Slack, SlackSettings  # noqa: PLC0415
 
-    tenant_id = await platform.store.read(tenants.id_of, installation.DEFAULT_TENANT)
     app_token = settings.slack_app_token
     return Slack(
         platform,
@@ -185,12 +175,17 @@ async def _working(delivery: Delivery, *others: _Runs | None) -> AsyncIterator[N
                 task.cancel()
 
 
-async def _bootstrap(platform: Platform, settings: Settings, keys: Keys) -> AdminCredentials | None:
-    """Make what a first start needs; return the admin's credentials if they were made just now."""
+async def _bootstrap(
+    platform: Platform, settings: Settings, keys: Keys
+) -> tuple[str, AdminCredentials | None]:
+    """Make what a first start needs.
+
+    Returns the id of the first tenant, and its admin's credentials if they were made just now.
+    """
     try:
         tenant_id = await platform.store.write(installation.bootstrap)
         await _join(platform, settings, keys)
-        return await _settle_admin(platform, settings, tenant_id)
+        return tenant_id, await _settle_admin(platform, settings, tenant_id)
     except Unavailable as error:
         raise StoreError(f"the database cannot be used: {error.message}") from error
     except Conflict as error:

@@ -1,32 +1,43 @@
-"""Where the tools that Nexus brings along are put together, as the settings say."""
+"""Where the tools of this Nexus are put together: those it brings along, and those configured."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import os
 
+from nexus.domain.tool_settings import MissingVariable
 from nexus.services import installation
-from nexus.settings import Settings
-from nexus.tools.shelf import Placed
+from nexus.settings import Settings, SettingsError
+from nexus.tools.shelf import Placed, Stock
 
 _OURS = frozenset({installation.DEFAULT_TENANT})
 """The credentials of the settings are those of the one organisation that made them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Toolbox:
-    """Tools by their names, and the secrets that they were given."""
+def toolbox(settings: Settings) -> Stock:
+    """Return the tools that the settings describe; a configured one hides a built-in of its name.
 
-    tools: Mapping[str, Placed]
-    secrets: frozenset[str]
+    Raises:
+        SettingsError: a tool's settings name a variable that is not set.
+    """
+    own, configured = _built_in(settings), _configured(settings)
+    return Stock(tools={**own.tools, **configured.tools}, secrets=own.secrets | configured.secrets)
 
 
-def toolbox(settings: Settings) -> Toolbox:
+def _built_in(settings: Settings) -> Stock:
     """Return the built-in tools that the settings give what they need."""
-    tools: dict[str, Placed] = {}
-    secrets: set[str] = set()
-    if settings.github_token is not None:
-        from nexus.tools.builtins import GitHub  # noqa: PLC0415 - only who uses it loads it
+    if settings.github_token is None:
+        return Stock()
+    from nexus.tools.builtins import GitHub  # noqa: PLC0415 - only who uses it loads it
 
-        token = settings.github_token.get_secret_value()
-        secrets.add(token)
-        tools["github"] = Placed(provider=GitHub(token, settings.github_api_url), tenants=_OURS)
-    return Toolbox(tools=tools, secrets=frozenset(secrets))
+    token = settings.github_token.get_secret_value()
+    github = Placed(provider=GitHub(token, settings.github_api_url), tenants=_OURS)
+    return Stock(tools={"github": github}, secrets=frozenset({token}))
+
+
+def _configured(settings: Settings) -> Stock:
+    if not settings.tools:
+        return Stock()
+    from nexus.tools.configured import configured  # noqa: PLC0415 - takes a second to load
+
+    try:
+        return configured(settings.tools, os.environ)
+    except MissingVariable as error:
+        raise SettingsError(f"setting tools: the variable {error} is not set") from error

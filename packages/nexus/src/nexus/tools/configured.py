@@ -6,7 +6,6 @@ import logging
 import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from typing import TextIO
 
 import httpx2
@@ -16,7 +15,7 @@ from mcp.client.streamable_http import streamable_http_client
 from nexus.domain.redaction import without_secrets
 from nexus.domain.tool_settings import ToolSettings, Variables
 from nexus.tools.mcp_server import McpServer
-from nexus.tools.shelf import Placed
+from nexus.tools.shelf import Placed, Stock
 
 _log = logging.getLogger("nexus.tools")
 _LONGEST_LINE = 500
@@ -25,15 +24,7 @@ _READ_S = 3700.0
 """Longer than any call may take, for an answer may come as late as that."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Configured:
-    """The tools of the settings, and the secrets that they were given."""
-
-    tools: Mapping[str, Placed]
-    secrets: frozenset[str]
-
-
-def configured(tools: Mapping[str, ToolSettings], environ: Mapping[str, str]) -> Configured:
+def configured(tools: Mapping[str, ToolSettings], environ: Mapping[str, str]) -> Stock:
     """Return what the settings describe.
 
     Raises:
@@ -44,7 +35,7 @@ def configured(tools: Mapping[str, ToolSettings], environ: Mapping[str, str]) ->
         name: Placed(provider=_server(name, tool, variables), tenants=frozenset(tool.tenants))
         for name, tool in tools.items()
     }
-    return Configured(tools=placed, secrets=frozenset(variables.secrets))
+    return Stock(tools=placed, secrets=frozenset(variables.secrets))
 
 
 def _server(name: str, tool: ToolSettings, variables: Variables) -> McpServer:
