@@ -10,9 +10,9 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
-from pydantic.alias_generators import to_camel
+from pydantic import Field, StringConstraints
 
+from nexus.domain.strict import Strict
 from oblivion.protocol import ToolCode
 
 _MAX_RESULT_BYTES = 192 * 1024
@@ -29,19 +29,7 @@ class Effect(StrEnum):
     DENY = "deny"
 
 
-class _Part(BaseModel):
-    """The habits of rules: as strict as a command, for a misspelt limit would be none."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        extra="forbid",
-        frozen=True,
-    )
-
-
-class Bounds(_Part):
+class Bounds(Strict):
     """What a number may be."""
 
     min: float | None = None
@@ -52,7 +40,7 @@ Constraint = Bounds | bool | int | float | Pattern | list[bool | int | float | P
 """What a parameter may be: a pattern for its text, the value itself, one of several, or bounds."""
 
 
-class Rule(_Part):
+class Rule(Strict):
     """Who may have which tools do what, and within which limits.
 
     Attributes:

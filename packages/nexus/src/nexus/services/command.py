@@ -6,8 +6,6 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
@@ -15,9 +13,10 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
-from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
+
+from nexus.domain.strict import Strict
 
 MAX_TEXT = 100_000
 
@@ -116,16 +115,8 @@ Capabilities = Annotated[list[Capability], Field(max_length=64), AfterValidator(
 Metadata = Annotated[dict[str, Any], Field(max_length=64)]
 
 
-class Command(BaseModel):
+class Command(Strict):
     """A wish to change something; a field that does not exist is refused, not ignored."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        extra="forbid",
-        frozen=True,
-    )
 
     def changes(self) -> dict[str, Any]:
         """Return the fields that the caller did set, by column name."""
