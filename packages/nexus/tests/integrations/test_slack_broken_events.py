@@ -1,13 +1,9 @@
 """An event without what belongs into it ends at once and visibly, and keeps no other waiting."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
 from eventually import eventually
-from slack_stage import Stage, in_no_hurry, stage
+from slack_stage import Stage
 
 EVENTS: list[dict[str, Any]] = [
     {"type": "message", "user": "U1", "text": "hi"},
@@ -24,14 +20,6 @@ EVENTS: list[dict[str, Any]] = [
     {"type": "channel_deleted", "channel": None},
 ]
 """Each is told of the project's channel, unless it says of which."""
-
-
-@pytest.fixture
-async def on_stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """A stage without pauses."""
-    with in_no_hurry():
-        async with stage(tmp_path / "data") as opened:
-            yield opened
 
 
 async def test_what_is_broken_fails_and_what_follows_is_heard(on_stage: Stage) -> None:

@@ -13,14 +13,6 @@ from slack_stage import Stage, in_no_hurry, stage
 from socket_agent import SocketAgent
 
 
-@pytest.fixture
-async def on_stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """A stage without pauses."""
-    with in_no_hurry():
-        async with stage(tmp_path / "data") as opened:
-            yield opened
-
-
 async def _labels(on_stage: Stage, card: Message, *labels: str) -> None:
     def there() -> bool:
         return [b.label for b in on_stage.channel.message(card).buttons] == [*labels]

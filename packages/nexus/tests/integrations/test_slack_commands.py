@@ -1,7 +1,7 @@
 """The commands about Slack, as their own process, against a Nexus that is connected with one."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -9,16 +9,9 @@ import pytest
 from command_line import CommandLine, Outcome
 from live_nexus import LiveNexus, live_nexus
 from nexus.testing.slack import SlackServer
-from slack_stage import CHANNEL, Stage, in_no_hurry, stage
+from slack_stage import CHANNEL, Stage
 
 Nexus = Callable[..., Awaitable[Outcome]]
-
-
-@pytest.fixture
-async def on_stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    with in_no_hurry():
-        async with stage(tmp_path / "data") as opened:
-            yield opened
 
 
 def command_line(nexus: LiveNexus, slack: SlackServer | None, folder: Path) -> Nexus:

@@ -1,6 +1,5 @@
 """Slack fails in every way it can, and nothing is lost, nothing said twice."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +14,6 @@ from nexus.testing.slack import (
     ServerFails,
 )
 from slack_stage import CHANNEL, Stage, in_no_hurry, stage
-
-
-@pytest.fixture
-async def on_stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """A stage without pauses."""
-    with in_no_hurry():
-        async with stage(tmp_path / "data") as opened:
-            yield opened
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,7 @@
 """Who speaks in Slack, and where: bots, strangers, direct messages, channels that are not ours."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
 from nexus.testing.slack import Hangs
-from slack_stage import CHANNEL, Stage, in_no_hurry, stage
-
-
-@pytest.fixture
-async def on_stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """A stage without pauses."""
-    with in_no_hurry():
-        async with stage(tmp_path / "data") as opened:
-            yield opened
+from slack_stage import CHANNEL, Stage
 
 
 async def test_another_bot_is_heard_but_is_no_person_and_makes_no_tasks(on_stage: Stage) -> None:

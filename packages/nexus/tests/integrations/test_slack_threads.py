@@ -1,19 +1,6 @@
 """Slack and a task's thread are one: what people say agents hear, what agents say people read."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
-import pytest
-
-from slack_stage import CHANNEL, Stage, in_no_hurry, stage
-
-
-@pytest.fixture
-async def on_stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    """A stage without pauses."""
-    with in_no_hurry():
-        async with stage(tmp_path / "data") as opened:
-            yield opened
+from slack_stage import CHANNEL, Stage
 
 
 async def test_groups_and_projects_get_their_channels(on_stage: Stage) -> None:

@@ -8,7 +8,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from fake_time import FakeTime
-from nexus.testing.slack import Message, NotThereError, Person, Seal, SlackServer
+from nexus.testing.slack import Channel, Message, NotThereError, Person, Seal, SlackServer
 from slack_app import ListeningApp, listening_app
 
 BLOCKS: list[dict[str, Any]] = [
@@ -30,14 +30,7 @@ BLOCKS: list[dict[str, Any]] = [
 
 
 @pytest.fixture
-def anna(slack: SlackServer) -> Person:
-    return slack.user("anna")
-
-
-@pytest.fixture
-async def asked(slack: SlackServer, client: AsyncWebClient, anna: Person) -> Message:
-    channel = slack.open_channel("dev", anna)
-    await anna.invite_app(channel)
+async def asked(client: AsyncWebClient, anna: Person, channel: Channel) -> Message:
     root = await anna.say(channel, "root")
     posted = await client.chat_postMessage(
         channel=channel.id, thread_ts=root.ts, text="Delete it?", blocks=BLOCKS

@@ -20,18 +20,6 @@ from nexus.testing.slack import (
 from slack_app import ListeningApp, listening_app
 
 
-@pytest.fixture
-def anna(slack: SlackServer) -> Person:
-    return slack.user("anna")
-
-
-@pytest.fixture
-async def channel(slack: SlackServer, anna: Person) -> Channel:
-    channel = slack.open_channel("dev", anna)
-    await anna.invite_app(channel)
-    return channel
-
-
 async def test_an_address_must_send_the_challenge_back_with_200(
     slack: SlackServer, app: ListeningApp
 ) -> None:

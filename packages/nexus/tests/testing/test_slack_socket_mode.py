@@ -61,18 +61,6 @@ async def listener(slack: SlackServer, ping_interval: float = 5) -> AsyncIterato
         await listening.client.close()  # type: ignore[no-untyped-call]  # slack_sdk leaves it so
 
 
-@pytest.fixture
-def anna(slack: SlackServer) -> Person:
-    return slack.user("anna")
-
-
-@pytest.fixture
-async def channel(slack: SlackServer, anna: Person) -> Channel:
-    channel = slack.open_channel("dev", anna)
-    await anna.invite_app(channel)
-    return channel
-
-
 def connected(slack: SlackServer, count: int) -> Callable[[], bool]:
     return lambda: slack.connections == count
 
