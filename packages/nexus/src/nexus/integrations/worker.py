@@ -56,6 +56,10 @@ _log = structlog.get_logger("nexus.integrations")
 _ended = Counter("nexus_deliveries", "Deliveries by what became of a try", ["box", "outcome"])
 
 
+def nothing(_tx: Tx) -> None:
+    """Record nothing but the end."""
+
+
 class Postponed(Exception):
     """It could not be done now; ``after_ms`` is when to try again, else that is decided by tries.
 

@@ -10,7 +10,7 @@ from nexus.integrations.slack.channels import Channels
 from nexus.integrations.slack.client import tolerated
 from nexus.integrations.slack.posting import Poster, Spot
 from nexus.integrations.slack.rendering import Approval, Part, approval, decided, settled
-from nexus.integrations.worker import Record
+from nexus.integrations.worker import Record, nothing
 from nexus.services import deliveries, tool_calls
 from nexus.services.deliveries import Letter
 from nexus.store.schema import group_members, groups, slack_approvals
@@ -90,7 +90,7 @@ class Asking:
         call_id = row["payload"]["call_id"]
         call = await self._store.read(_call, call_id)
         if call is None or call["state"] != CallState.PENDING_APPROVAL:
-            return _nothing
+            return nothing
         spot = await self._spot(row, call)
         ts = await self._poster.post(
             spot, self._drawn(call), name=f"approval:{call_id}", sought=row
@@ -108,7 +108,7 @@ class Asking:
                 await self._poster.update(
                     place["channel_id"], place["ts"], _concluded(self._drawn(call), call)
                 )
-        return _nothing
+        return nothing
 
     async def _spot(self, row: Row, call: Row) -> Spot:
         if call["task"] is not None:
@@ -129,10 +129,6 @@ class Asking:
                 url=None if task is None else showing.url_of(task, self._public_url),
             )
         )
-
-
-def _nothing(_tx: Tx) -> None:
-    """Record nothing but the end."""
 
 
 def _concluded(part: Part, call: Row) -> Part:

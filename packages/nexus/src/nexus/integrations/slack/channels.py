@@ -5,7 +5,7 @@ from typing import Any
 
 from nexus.integrations.slack.client import Refused, SlackApi, tolerated
 from nexus.integrations.slack.rendering import group_channel, project_channel
-from nexus.integrations.worker import Record, Undeliverable
+from nexus.integrations.worker import Record, Undeliverable, nothing
 from nexus.services import slack as places
 from nexus.store.tx import Row, Tx
 from nexus.store.unit_of_work import UnitOfWork
@@ -93,7 +93,7 @@ class Channels:
         """Archive the channel of an archived group or project, if it has one."""
         channel = await self._store.read(places.channel_of, owner_id)
         if channel is None or channel["archived_at"] is not None:
-            return lambda _: None
+            return nothing
         with tolerated(_ARCHIVED):
             await self._api.call("conversations_archive", channel=channel["channel_id"])
         return lambda tx: places.note_archived(tx, channel["channel_id"])

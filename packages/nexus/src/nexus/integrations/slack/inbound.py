@@ -6,7 +6,7 @@ from typing import Any
 from nexus.integrations.slack import heard, reading
 from nexus.integrations.slack.people import People
 from nexus.integrations.slack.saying import App, Said
-from nexus.integrations.worker import Record, Undeliverable
+from nexus.integrations.worker import Record, Undeliverable, nothing
 from nexus.services import slack as places
 from nexus.services import tasks, threads, views
 from nexus.services.tasks import CreateTask, Origin
@@ -18,10 +18,6 @@ _SAID = frozenset({None, "file_share", "thread_broadcast", "me_message", "bot_me
 """The subtypes of messages that somebody says something with."""
 
 Event = Mapping[str, Any]
-
-
-def nothing(_tx: Tx) -> None:
-    """Record nothing but the end."""
 
 
 class Inbound:

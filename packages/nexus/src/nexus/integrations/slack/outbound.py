@@ -7,7 +7,7 @@ from nexus.integrations.slack.asking import Asking
 from nexus.integrations.slack.client import Refused, SlackApi, tolerated
 from nexus.integrations.slack.posting import Poster, Spot
 from nexus.integrations.slack.rendering import Part
-from nexus.integrations.worker import Postponed, Record
+from nexus.integrations.worker import Postponed, Record, nothing
 from nexus.services import slack as places
 from nexus.services.platform import Platform
 from nexus.store.tx import Row, Tx
@@ -15,10 +15,6 @@ from nexus.store.tx import Row, Tx
 _GONE = frozenset({"thread_not_found", "message_not_found", "cannot_reply_to_message"})
 _NO_CHANNEL = frozenset({"channel_not_found", "is_archived", "channel_is_archived"})
 _DONE_ALREADY = frozenset({"already_reacted", "message_not_found", "thread_locked"})
-
-
-def nothing(_tx: Tx) -> None:
-    """Record nothing but the end."""
 
 
 class Outbound:

@@ -13,7 +13,7 @@ from nexus.integrations.slack import boxes, lines, showing
 from nexus.integrations.slack.people import People
 from nexus.integrations.slack.rendering import Press, Verb, answered, pressed
 from nexus.integrations.slack.saying import person
-from nexus.integrations.worker import Record, Undeliverable
+from nexus.integrations.worker import Record, Undeliverable, nothing
 from nexus.services import approvals, audit, tasks, threads, views, workspace
 from nexus.services import slack as places
 from nexus.services.approvals import Approve, Deny
@@ -85,7 +85,7 @@ class Pressing:
         try:
             press = pressed(payload["actions"][0])
             if press is None or press.verb not in self._acts:
-                return lambda _: None
+                return nothing
             user = await self._people.may_act(str(payload["user"]["id"]))
             presser = _presser(row["tenant_id"], payload, user["name"])
         except (KeyError, IndexError, TypeError) as error:
