@@ -273,8 +273,8 @@ def test_what_the_app_says_carries_no_markup_of_others() -> None:
         lines.heard_offline("<!here>"),
         lines.paused("Bot", "it said <!channel> twice"),
         lines.refused("<b>"),
-        lines.task_made("<!everyone>", "https://n.example"),
-        lines.retrying("<!here>", 1, 3),
+        lines.held_back("<!everyone>"),
+        lines.cancelled_by("<!here>"),
     ):
         assert "<!" not in line
         assert "<b>" not in line

@@ -1,6 +1,6 @@
 """Every line that the app itself says in Slack, in mrkdwn: the words are here and nowhere else."""
 
-from nexus.integrations.slack.rendering import escape, link, neutral, person, shortened
+from nexus.integrations.slack.rendering import escape, neutral, person, shortened
 from oblivion.protocol import TaskStatus
 
 _LONGEST = 1000
@@ -11,11 +11,6 @@ def _quoted(text: str) -> str:
 
 
 # --- what was heard -------------------------------------------------------------------------------
-
-
-def heard(agent: str) -> str:
-    """Say that an agent that is there was told."""
-    return f":eyes: Heard: {person(agent)} sees this now."
 
 
 def heard_offline(agent: str) -> str:
@@ -47,11 +42,6 @@ def heard_stopped() -> str:
 # --- tasks ----------------------------------------------------------------------------------------
 
 
-def task_made(title: str, url: str | None = None) -> str:
-    """Say that a mention became a task."""
-    return f":memo: Heard: this is a task now, {link(url, title)}. It waits for an agent."
-
-
 def nothing_asked() -> str:
     """Say that a mention without words makes no task."""
     return "What is to be done? Mention me again, with the task in the same message."
@@ -75,11 +65,6 @@ def not_allowed() -> str:
     return "Only full members of this workspace can do that."
 
 
-def too_late(status: str) -> str:
-    """Say to whoever pressed a button that it has nothing to act on any more."""
-    return f"That is over: it is {_quoted(status).lower()} already."
-
-
 def cancelled_by(who: str) -> str:
     """Say who cancelled a task."""
     return f":no_entry_sign: Cancelled by {person(who)}"
@@ -101,36 +86,6 @@ def resumed_by(who: str) -> str:
 
 
 # --- the thread -----------------------------------------------------------------------------------
-
-
-def goes_on(title: str, url: str | None = None) -> str:
-    """Say in a thread's new root that the old one is gone."""
-    return f":thread: The thread of {link(url, title)} goes on here; where it began was deleted."
-
-
-def moved_here(project: str) -> str:
-    """Say that a task came from another project's channel."""
-    return f":truck: This task moved here, to {_quoted(project)}."
-
-
-def moved_away(project: str) -> str:
-    """Say that a task went on to another project's channel."""
-    return f":truck: This task moved to {_quoted(project)}, and its thread with it."
-
-
-def retrying(error: str, attempt: int, of: int) -> str:
-    """Say that an attempt failed and another follows."""
-    return f":arrows_counterclockwise: Attempt {attempt} of {of} failed: {_quoted(error)}"
-
-
-def deleted() -> str:
-    """Stand where a message was that its author took back."""
-    return "_This message was deleted._"
-
-
-def perhaps_twice() -> str:
-    """Say below a message that it may stand there twice."""
-    return ":grey_question: Slack did not say whether this arrived; it may stand here twice."
 
 
 # --- noise ----------------------------------------------------------------------------------------
@@ -157,20 +112,4 @@ def paused(agent: str, why: str) -> str:
     return f":mute: {person(agent)} is paused here because {_quoted(why)}"
 
 
-def resumed(agent: str, missed: int) -> str:
-    """Say that an agent's messages are shown again, and how many were not."""
-    gap = f"; {missed} messages were not shown" if missed else ""
-    return f":loud_sound: {person(agent)} is shown here again{gap}."
-
-
 # --- channels -------------------------------------------------------------------------------------
-
-
-def group_topic(name: str) -> str:
-    """Return what a group's channel is for, as plain text of at most 250 characters."""
-    return shortened(f"The agents of {name} and their people. Made by Oblivion.", 250)
-
-
-def project_topic(name: str) -> str:
-    """Return what a project's channel is for, as plain text of at most 250 characters."""
-    return shortened(f"Tasks of {name}: mention the app to make one. Made by Oblivion.", 250)
