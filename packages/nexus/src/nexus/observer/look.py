@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any
@@ -49,14 +50,22 @@ NAVIGATION = (
     ("/", "overview", "Overview", "o"),
     ("/ui/tasks", "tasks", "Tasks", "t"),
     ("/ui/board", "board", "Board", "b"),
+    ("/ui/agents", "agents", "Agents", "a"),
+    ("/ui/groups", "groups", "Groups", "g"),
+    ("/ui/projects", "projects", "Projects", "p"),
+    ("/ui/activity", "activity", "Activity", "f"),
+    ("/ui/tools", "tools", "Tools", "l"),
+    ("/ui/audit", "audit", "Audit", "u"),
+    ("/ui/slack", "slack", "Slack", "s"),
+    ("/ui/health", "health", "Health", "h"),
 )
-"""The pages with their icons and the keys that lead there after ``g``."""
+"""All places, with their icons and the keys that lead there after ``g``; open ones are shown."""
 
 
 class Look:
     """The templates and what they may use."""
 
-    def __init__(self) -> None:
+    def __init__(self, addresses: Collection[str]) -> None:
         self._templates = Environment(
             loader=PackageLoader("nexus.observer"),
             autoescape=True,
@@ -77,7 +86,7 @@ class Look:
         self._templates.globals.update(
             version=__version__,
             stamp=_stamp(),
-            navigation=NAVIGATION,
+            navigation=[place for place in NAVIGATION if place[0] in addresses],
             said_words=SAID,
             once=lambda: secrets.token_hex(16),
             ago=ago,

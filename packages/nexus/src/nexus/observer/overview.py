@@ -7,9 +7,8 @@ from starlette.responses import Response
 from nexus.domain.principal import Principal
 from nexus.observer.feed import Sentence, sentences
 from nexus.observer.visit import Visit
-from nexus.services import activity, agents, approval, statistics, stops, tasks, threads, views
+from nexus.services import activity, agents, approval, statistics, tasks, threads, views
 from nexus.services.resources import Agent, Stats
-from nexus.services.stops import Halt
 from nexus.services.tasks import TaskFilter
 from nexus.store.tx import Tx
 from oblivion.protocol import Task, TaskStatus, ThreadMessage
@@ -32,8 +31,6 @@ class Question:
 class Overview:
     """How a tenant is."""
 
-    position: int
-    halt: Halt
     stats: Stats
     by_status: dict[str, int]
     pending: list[Agent]
@@ -61,8 +58,6 @@ def _glance(tx: Tx, caller: Principal) -> Overview:
     tenant_id = caller.tenant_id
     waiting = approval.pending(tx, tenant_id, limit=_MOST, cursor=None)[:_MOST]
     return Overview(
-        position=activity.position(tx, tenant_id),
-        halt=stops.state(tx, tenant_id),
         stats=statistics.of_tenant(tx, tenant_id),
         by_status=statistics.of_agents(tx, tenant_id),
         pending=agents.present(tx, waiting),

@@ -49,6 +49,11 @@ _OWN: dict[str, Page] = {"/sign-out": entrance.sign_out, "/theme": entrance.them
 """What everybody does who is signed in."""
 
 
+def address(path: str) -> str:
+    """Return a page's path as browsers know it."""
+    return path if path == "/" else f"/ui{path}"
+
+
 class Observer:
     """The ASGI app of the pages, for ``/`` and below ``/ui``."""
 
@@ -56,7 +61,7 @@ class Observer:
         self.house = House(
             platform=platform,
             recognise=recognise,
-            look=Look(),
+            look=Look({address(path) for path in PAGES}),
             links=Links(platform.clock),
             newsroom=Newsroom(platform),
         )

@@ -8,7 +8,7 @@ from nexus.domain.principal import Principal
 from nexus.observer.feed import Sentence, sentences
 from nexus.observer.task_pages import names_of
 from nexus.observer.timeline import Timeline, draw
-from nexus.observer.visit import Visit, position
+from nexus.observer.visit import Visit
 from nexus.services import activity, tasks, threads, views
 from nexus.store.tx import Tx
 from oblivion.protocol import FINAL_STATUSES, Task, ThreadMessage
@@ -21,7 +21,6 @@ _ENTRIES = 500
 class Shown:
     """A task with all that happened to it."""
 
-    position: int
     task: Task
     holder: str | None
     timeout_seconds: int | None
@@ -48,7 +47,6 @@ def _shown(tx: Tx, caller: Principal, task_id: str) -> Shown:
     thread = threads.page(tx, row["id"], limit=_MESSAGES, after=0)
     entries = activity.of_task(tx, row["id"], limit=_ENTRIES)
     return Shown(
-        position=position(tx, caller),
         task=views.task(row),
         holder=names_of(tx, [row]).get(row["holder_agent_id"]),
         timeout_seconds=row["timeout_seconds"],

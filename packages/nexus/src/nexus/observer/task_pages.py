@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from nexus.domain.errors import NexusError
 from nexus.domain.principal import Principal
-from nexus.observer.visit import Visit, position
+from nexus.observer.visit import Visit
 from nexus.services import agents, projects, statistics, tasks, views
 from nexus.services.resources import Project, TaskCounts
 from nexus.services.tasks import TaskFilter
@@ -35,7 +35,6 @@ COLUMNS: dict[str, tuple[TaskStatus, ...]] = {
 class Found:
     """A page of tasks; ``names`` are those of the agents that have them."""
 
-    position: int
     tasks: list[Task]
     more: bool
     names: Mapping[str, str]
@@ -69,7 +68,6 @@ def _found(tx: Tx, caller: Principal, wanted: TaskFilter) -> Found:
     rows = tasks.search(tx, caller.tenant_id, _resolved(tx, caller, wanted))
     shown = rows[:_ROWS]
     return Found(
-        position=position(tx, caller),
         tasks=[views.task(row) for row in shown],
         more=len(rows) > _ROWS,
         names=names_of(tx, shown),
@@ -117,7 +115,7 @@ async def board(visit: Visit) -> Response:
             for name, rows in found.items()
         ]
         names = names_of(tx, [row for rows in found.values() for row in rows])
-        return {"columns": columns, "names": names, "position": position(tx, caller)}
+        return {"columns": columns, "names": names}
 
     return visit.page("board.html", **await visit.read(find))
 
@@ -132,5 +130,4 @@ def _newest(tx: Tx, caller: Principal, stages: tuple[TaskStatus, ...]) -> list[R
 
 async def new(visit: Visit) -> Response:
     """Show the form for a new task."""
-    shown = await visit.read(lambda tx, caller: (open_projects(tx, caller), position(tx, caller)))
-    return visit.page("task_new.html", projects=shown[0], position=shown[1])
+    return visit.page("task_new.html", projects=await visit.read(open_projects))

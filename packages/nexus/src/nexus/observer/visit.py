@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -13,10 +13,11 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from nexus.domain.errors import Forbidden, Invalid, NexusError
 from nexus.domain.principal import Principal
 from nexus.observer.house import House
-from nexus.services import activity
+from nexus.services import activity, stops
 from nexus.services.command import Command
 from nexus.services.deeds import Deed, Doer, Requirement, carry_out
 from nexus.services.idempotency import Answer, KeyedRequest, once
+from nexus.services.stops import Halt
 from nexus.store.tx import Tx
 from oblivion.protocol import WireModel
 
@@ -37,6 +38,19 @@ _SAFE = frozenset({"same-origin", "none"})
 _ONCE = "once"
 
 
+@dataclass(kw_only=True)
+class Frame:
+    """What every page shows around its content, true at the moment of the content."""
+
+    position: int = 0
+    halt: Halt | None = None
+
+    def look(self, tx: Tx, caller: Principal) -> None:
+        """See how it stands."""
+        self.position = position(tx, caller)
+        self.halt = stops.state(tx, caller.tenant_id)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Visit:
     """One request of a person who is signed in."""
@@ -47,6 +61,7 @@ class Visit:
     requires: Requirement
     form: Mapping[str, str]
     operation: str = ""
+    frame: Frame = field(default_factory=Frame)
 
     @property
     def names(self) -> dict[str, str]:
@@ -59,8 +74,13 @@ class Visit:
         return {name: value for name, value in self.request.query_params.items() if value}
 
     async def read(self, act: Act[R]) -> R:
-        """Return what ``act`` finds for the person."""
-        return await self.house.platform.store.read(self._doer.enter, act)
+        """Return what ``act`` finds for the person, and see the frame at the same moment."""
+
+        def both(tx: Tx, caller: Principal) -> R:
+            self.frame.look(tx, caller)
+            return act(tx, caller)
+
+        return await self.house.platform.store.read(self._doer.enter, both)
 
     async def write(self, act: Act[R], *, audited: bool = True) -> R:
         """Carry out ``act`` and return its result once it is on disk, with who did it."""
@@ -87,7 +107,8 @@ class Visit:
 
     def page(self, template: str, status: int = 200, **shown: Any) -> Response:
         """Return a page."""
-        return show(self.house, self.request, template, status, who=self.claimed, **shown)
+        shown |= {"who": self.claimed, "frame": self.frame}
+        return show(self.house, self.request, template, status, **shown)
 
     def go(self, address: str, said: str | None = None) -> Response:
         """Lead the browser on, to say there what was done."""
@@ -126,6 +147,7 @@ def show(
     """Return a page as it is for whoever asks."""
     light = request.cookies.get("theme") == "light"
     path = request.scope.get("root_path", "") + request.scope["path"]
+    shown.setdefault("frame", Frame())
     page = house.look.render(
         template,
         now=house.platform.clock(),
