@@ -43,15 +43,13 @@
 
   // --- the page, fetched anew ----------------------------------------------------------------------
   const morph = (fresh) => {
-    Idiomorph.morph(main(), fresh, {
-      morphStyle: "outerHTML",
-      ignoreActiveValue: true,
-      callbacks: {
-        beforeNodeMorphed: (old) => !(old.matches?.("form[data-keep]") && old.dataset.dirty),
-        beforeAttributeUpdated: (name, node) => !(name === "open" && node.matches("details")),
-        afterNodeAdded: (node) => node.matches?.("li.entry, li.ask, .thread li") && node.classList.add("fresh"),
-      },
-    });
+    const callbacks = {
+      beforeNodeMorphed: (old) => !Drafts.protects(old),
+      beforeNodeRemoved: (old) => !Drafts.holds(old),
+      beforeAttributeUpdated: (name, node) => !(name === "open" && node.matches("details")),
+      afterNodeAdded: (node) => node.matches?.("li.entry, li.ask, .thread li") && node.classList.add("fresh"),
+    };
+    Drafts.outlive(() => Idiomorph.morph(main(), fresh, { morphStyle: "outerHTML", callbacks }));
     tellTimes();
   };
 
@@ -153,9 +151,8 @@
       const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (!answer.ok) return toast(find(".problem", page)?.textContent || `Nexus answered ${answer.status}`, "bad");
-      delete form.dataset.dirty;
-      if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return void location.assign(answer.url);
       form.reset();
+      if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return void location.assign(answer.url);
       form.closest("details")?.removeAttribute("open");
       morph(find("#main", page));
       const said = find("#toasts .toast", page);
@@ -171,10 +168,6 @@
     if (form.method !== "post" || "plain" in form.dataset) return;
     event.preventDefault();
     send(form, event.submitter);
-  });
-  document.addEventListener("input", (event) => {
-    const form = event.target.closest?.("form[data-keep]");
-    if (form) form.dataset.dirty = "yes";
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("form.filters select")) event.target.form.requestSubmit();
@@ -207,11 +200,15 @@
   });
 
   // --- begin ---------------------------------------------------------------------------------------
+  Drafts.restore();
   settleToasts();
   tellTimes();
   setInterval(tellTimes, 5000);
   if (find("#live")) connect();
-  addEventListener("pagehide", () => source?.close());
+  addEventListener("pagehide", () => {
+    Drafts.keep();
+    source?.close();
+  });
   addEventListener("pageshow", (event) => {
     if (event.persisted && find("#live")) {
       wanted = true;
