@@ -1,6 +1,7 @@
 """What a person has begun to write is theirs: nothing that happens meanwhile takes it away."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -12,7 +13,7 @@ from observer_scene import Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-NOBODY = {"requiredCapabilities": ["nobody-has-it"]}
+NOBODY: dict[str, Any] = {"requiredCapabilities": ["nobody-has-it"]}
 
 
 @pytest_asyncio.fixture(loop_scope="module")
