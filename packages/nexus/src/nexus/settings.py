@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import InitSettingsSource, PydanticBaseSettingsSource
 
 from nexus import settings_file
+from nexus.domain.http_hosts import HostAddress, HttpHost, check_host
 from nexus.domain.limits import GuessLimits, Limits
 from nexus.domain.strength import SHORTEST_KEY, SHORTEST_SECRET, weakness
 from nexus.domain.tool_policy import Rule
@@ -77,6 +78,8 @@ class Settings(BaseSettings):
     github_api_url: Annotated[str, _also("github_api_url", "GITHUB_API_URL")] = (
         "https://api.github.com/"
     )
+    http_hosts: dict[HostAddress, HttpHost] | None = None
+    """Makes ``http`` a tool: the hosts that agents may be allowed to send requests to."""
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _also("log_level", "LOG_LEVEL")
     ] = "info"
@@ -127,6 +130,13 @@ class Settings(BaseSettings):
             if f"{parts.scheme}://{parts.netloc}" != origin or not parts.netloc or "*" in origin:
                 raise ValueError(f"{origin!r} is no origin; write it as https://app.example.com")
         return origins
+
+    @field_validator("http_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: dict[str, HttpHost] | None) -> dict[str, HttpHost] | None:
+        for address, host in (hosts or {}).items():
+            check_host(address, host)
+        return hosts
 
     @property
     def signing_secrets(self) -> list[str]:

@@ -1,5 +1,6 @@
 """Where the tools live that Nexus brings along: each a provider, given what it needs."""
 
 from nexus.tools.builtins.github import GitHub
+from nexus.tools.builtins.http import Http
 
-__all__ = ["GitHub"]
+__all__ = ["GitHub", "Http"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import gidgethub
 
+from nexus.tools.builtins._outcomes import unknown
 from nexus.tools.provider import ToolError
 from oblivion.protocol import ToolCode
 
@@ -63,9 +64,3 @@ def _broken(status: int, *, writes: bool) -> ToolError:
     if writes:
         return unknown(f"GitHub failed ({status})")
     return ToolError(f"GitHub failed ({status}); try again later")
-
-
-def unknown(what: str) -> ToolError:
-    """Return what is told when it is not known whether a request had its effect."""
-    said = f"{what}; whether it had its effect is not known, so look before asking again"
-    return ToolError(said, ToolCode.OUTCOME_UNKNOWN)

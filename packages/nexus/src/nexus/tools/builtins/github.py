@@ -10,8 +10,9 @@ import gidgethub
 from gidgethub.abc import GitHubAPI
 
 from nexus.domain.tool_catalogue import Action
-from nexus.tools.builtins._github_limits import pause_after, told, unknown
+from nexus.tools.builtins._github_limits import pause_after, told
 from nexus.tools.builtins._github_wishes import WISHES
+from nexus.tools.builtins._outcomes import unknown
 from nexus.tools.builtins._reading import read_at_most
 from nexus.tools.builtins._wishes import Repertoire
 from nexus.tools.provider import ToolError
