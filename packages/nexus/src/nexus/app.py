@@ -49,10 +49,11 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
     """Open the store, start the senders, and yield the app; on the way out stop both in order.
 
     Raises:
-        SettingsError: a secret that was chosen is weak.
+        SettingsError: a secret that was chosen is weak, or a token of another kind.
         StoreError: the data folder or the database cannot be used.
     """
     settings.refuse_weak_secrets()
+    settings.refuse_misplaced_tokens()
     prepare_data_dir(settings.data_dir)
     keys = load_keys(settings.data_dir, settings.signing_secrets)
     database = open_database(settings.database)

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import InitSettingsSource, PydanticBaseSettingsSource
 
 from nexus import settings_file
+from nexus.domain import slack_tokens
 from nexus.domain.http_hosts import HostAddress, HttpHost, check_host
 from nexus.domain.limits import GuessLimits, Limits
 from nexus.domain.strength import SHORTEST_KEY, SHORTEST_SECRET, weakness
@@ -164,6 +165,21 @@ class Settings(BaseSettings):
         weak = {} if self.dev else self.weaknesses()
         for name, why in weak.items():
             raise SettingsError(f"setting {name} {why}; {MEND_SECRET}")
+
+    def refuse_misplaced_tokens(self) -> None:
+        """Refuse a token of Slack's that is of another kind than its setting is for.
+
+        Raises:
+            SettingsError: the message says which, and where to find the right one.
+        """
+        for name, token in (
+            ("slack_bot_token", self.slack_bot_token),
+            ("slack_app_token", self.slack_app_token),
+        ):
+            value = None if token is None else token.get_secret_value()
+            wrong = slack_tokens.mistake(name.upper(), value)
+            if wrong is not None:
+                raise SettingsError(f"setting {name} {wrong}; {slack_tokens.WHERE[name.upper()]}")
 
     @property
     def limits(self) -> Limits:

@@ -24,6 +24,7 @@ def settings(config: Path | None, data_dir: Path | None) -> tuple["Settings | No
 
     try:
         found = load_settings(config=config, data_dir=data_dir)
+        found.refuse_misplaced_tokens()
         path = settings_file.find(config)
     except SettingsError as error:
         fix = "mend it where it is set: option, environment or file; docs/configuration.md has all"

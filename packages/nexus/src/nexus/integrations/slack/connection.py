@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from nexus.delivery import Delivery
 from nexus.delivery.patience import patiently
 from nexus.domain.errors import NotFound, Unavailable
+from nexus.domain.slack_tokens import WHERE
 from nexus.integrations.slack import boxes, mirror
 from nexus.integrations.slack.channels import Channels
 from nexus.integrations.slack.client import Refused, SlackApi, tolerated
@@ -128,19 +130,14 @@ class Slack:
         tell = self._teller("auth.test")
         while True:
             try:
-                answer = await self._api.call("auth_test")
+                app, self._team = _who(await self._api.call("auth_test"))
             except (Halted, Postponed, Undeliverable) as error:
                 tell(str(error))
                 await asyncio.sleep(AGAIN_S)
             else:
                 tell(None)
-                self._team, self._bot_user_id = answer["team"], answer["user_id"]
-                return App(
-                    team_id=answer["team_id"],
-                    bot_user_id=answer["user_id"],
-                    bot_id=answer["bot_id"],
-                    url=answer["url"],
-                )
+                self._bot_user_id = app.bot_user_id
+                return app
 
     def _boxes(self, app: App) -> list[Box]:
         people = People(self._platform, self._api, app.team_id)
@@ -190,6 +187,25 @@ class Slack:
                         await happened.wait()
         finally:
             stop()
+
+
+def _who(answer: Mapping[str, Any]) -> tuple[App, str]:
+    """Return who we are, and what our workspace is called.
+
+    Raises:
+        Undeliverable: the token is not that of a bot.
+    """
+    try:
+        app = App(
+            team_id=answer["team_id"],
+            bot_user_id=answer["user_id"],
+            bot_id=answer["bot_id"],
+            url=answer["url"],
+        )
+        return app, str(answer["team"])
+    except KeyError as error:
+        where = WHERE["SLACK_BOT_TOKEN"]
+        raise Undeliverable(f"SLACK_BOT_TOKEN is not the token of a bot; {where}") from error
 
 
 @contextlib.contextmanager

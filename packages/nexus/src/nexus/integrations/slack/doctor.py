@@ -9,8 +9,9 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from nexus.domain.findings import Finding
+from nexus.domain.slack_tokens import WHERE, mistake
 from nexus.integrations.slack.answers import Answer
-from nexus.integrations.slack.manifest import APP_SCOPES, SCOPES
+from nexus.integrations.slack.manifest import SCOPES
 
 PATIENCE_S = 15.0
 
@@ -110,12 +111,13 @@ def _with_nexus(
 def settings(access: Access) -> Iterator[Finding]:
     """Check that there is what Nexus needs to speak and to hear."""
     name = "settings"
-    for setting, begins, value in (
-        ("SLACK_BOT_TOKEN", "xoxb-", access.bot_token),
-        ("SLACK_APP_TOKEN", "xapp-", access.app_token),
+    for setting, value in (
+        ("SLACK_BOT_TOKEN", access.bot_token),
+        ("SLACK_APP_TOKEN", access.app_token),
     ):
-        if value is not None and not value.startswith(begins):
-            found = f"{setting} does not begin with {begins}"
+        wrong = mistake(setting, value)
+        if wrong is not None:
+            found = f"{setting} {wrong}"
             yield Finding(check=name, status="fail", found=found, fix=_WHERE[setting])
             return
     if access.bot_token is None:
@@ -130,13 +132,7 @@ def settings(access: Access) -> Iterator[Finding]:
 
 
 _WHERE = {
-    "SLACK_BOT_TOKEN": (
-        "copy the Bot User OAuth Token from *OAuth & Permissions* of the app; "
-        "`nexus slack manifest` makes one"
-    ),
-    "SLACK_APP_TOKEN": (
-        f"make an app-level token with {', '.join(APP_SCOPES)} under *Basic Information*"
-    ),
+    **WHERE,
     "SLACK_SIGNING_SECRET": "copy the Signing Secret from *Basic Information* of the app",
 }
 

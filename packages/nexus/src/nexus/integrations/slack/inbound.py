@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from nexus.integrations.slack import heard, reading
+from nexus.integrations.slack import boxes, heard, letters, reading
 from nexus.integrations.slack.people import People
 from nexus.integrations.slack.saying import App, Said
 from nexus.integrations.worker import Record, Undeliverable, nothing
+from nexus.services import deliveries, tasks, threads, views
 from nexus.services import slack as places
-from nexus.services import tasks, threads, views
 from nexus.services.tasks import CreateTask, Origin
 from nexus.services.threads import Author
 from nexus.store.tx import Row, Tx
@@ -47,15 +47,18 @@ class Inbound:
         handle = self._handlers.get(str(event.get("type")))
         try:
             return nothing if handle is None else await handle(row, event)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise Undeliverable(f"a field is missing or has another shape: {error}") from error
 
     async def _message(self, row: Row, event: Event) -> Record:
         subtype = event.get("subtype")
+        gone = letters.what_is_gone(event)
+        if gone is not None:
+            return _taken_back(reading.name_in(event["channel"]), reading.place_in(gone))
         if subtype == "message_changed":
             return await self._changed(row, event)
         if subtype == "message_deleted":
-            return _taken_back(str(event["channel"]), str(event["deleted_ts"]))
+            raise KeyError("deleted_ts")
         return await self._said(row, event) if subtype in _SAID else nothing
 
     def _is_ours(self, row: Row, message: Event) -> bool:
@@ -68,7 +71,7 @@ class Inbound:
     async def _said(self, row: Row, event: Event) -> Record:
         if self._is_ours(row, event) or event.get("user") == self._app.bot_user_id:
             return nothing
-        said = await self._read(row["tenant_id"], str(event["channel"]), event)
+        said = await self._read(row["tenant_id"], reading.name_in(event["channel"]), event)
         # A mention comes as a message, too, which is the one that others hear of.
         is_first = event["type"] == "message"
         if event.get("channel_type") == "im":
@@ -76,39 +79,38 @@ class Inbound:
         return lambda tx: _hear(tx, said, tell=is_first)
 
     async def _read(self, tenant_id: str, channel_id: str, message: Event) -> Said:
-        raw = str(message.get("text") or "")
-        ids = reading.user_ids(raw)
+        raw = reading.words(message)
         author = await self._author(message)
-        names = await self._people.names(ids)
-        ts, thread_ts = str(message["ts"]), message.get("thread_ts")
+        names = await self._people.names(reading.user_ids(raw))
+        ts = reading.place_in(message["ts"])
+        thread_ts = reading.place_in(message.get("thread_ts") or ts)
+        said = [reading.plain(raw, names, self._app.bot_user_id), reading.files(message)]
         return Said(
             tenant_id=tenant_id,
             channel_id=channel_id,
             ts=ts,
-            thread_ts=None if thread_ts in {None, ts} else str(thread_ts),
+            thread_ts=None if thread_ts == ts else thread_ts,
             author=author,
-            text=reading.plain(raw, names, self._app.bot_user_id) or _attached(message),
-            for_app=reading.mentions_app(raw, self._app.bot_user_id),
+            text="\n".join(filter(None, said)) or "(without words)",
+            for_app=reading.mentions_app(str(message.get("text")), self._app.bot_user_id),
             url=f"{self._app.url}archives/{channel_id}/p{ts.replace('.', '')}",
         )
 
     async def _author(self, message: Event) -> Author:
         """Return who says it; bots are no people, whatever they are called."""
         if message.get("bot_id"):
-            profile = message.get("bot_profile") or {}
-            name = message.get("username") or profile.get("name") or message["bot_id"]
-            return Author(id=f"slack:{message['bot_id']}", name=str(name), is_human=False)
-        user = await self._people.who(str(message["user"]))
+            bot_id, profile = reading.name_in(message["bot_id"]), message.get("bot_profile") or {}
+            name = message.get("username") or profile.get("name") or bot_id
+            return Author(id=f"slack:{bot_id}", name=str(name), is_human=False)
+        user = await self._people.who(reading.name_in(message["user"]))
         return Author(id=f"slack:{user['id']}", name=user["name"], is_human=user["is_human"])
 
     async def _changed(self, row: Row, event: Event) -> Record:
         """Take over an edit; Slack tells of previews and replies, too, which change no word."""
         message, before = event["message"], event.get("previous_message") or {}
-        if message.get("subtype") == "tombstone":  # it was deleted, and has replies that stay
-            return _taken_back(str(event["channel"]), str(message["ts"]))
         if self._is_ours(row, message) or message.get("text") == before.get("text"):
             return nothing
-        said = await self._read(row["tenant_id"], str(event["channel"]), message)
+        said = await self._read(row["tenant_id"], reading.name_in(event["channel"]), message)
         return lambda tx: _correct(tx, said)
 
     async def _archived(self, _row: Row, event: Event) -> Record:
@@ -128,15 +130,11 @@ class Inbound:
         return lambda tx: places.forget_channel(tx, channel_id)
 
 
-def _attached(message: Event) -> str:
-    """Return what stands for a message without words: the names of its files."""
-    files = [str(file.get("name") or "a file") for file in message.get("files") or ()]
-    return f"({', '.join(files)})" if files else "(without words)"
-
-
 def _hear(tx: Tx, said: Said, *, tell: bool = False) -> None:
     """Take a message in, once: Slack tells of a mention twice, and of anything more often."""
     if places.placed(tx, said.channel_id, said.ts) is not None or _task_made_of(tx, said):
+        return
+    if deliveries.knows(tx, boxes.IN, letters.name_of_deletion(said.channel_id, said.ts)):
         return
     task = places.task_of(tx, said.channel_id, said.root_ts)
     if task is not None:

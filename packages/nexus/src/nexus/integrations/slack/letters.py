@@ -44,7 +44,35 @@ def _event(payload: Mapping[str, Any], event: Mapping[str, Any]) -> tuple[str, s
     team = str(payload.get("team_id"))
     key = f"{payload.get('api_app_id')}:{team}:{payload['event_id']}"
     channel = event.get("channel")
-    return EVENT, key, channel if isinstance(channel, str) else team
+    if not isinstance(channel, str):
+        return EVENT, key, team
+    gone = what_is_gone(event)
+    return EVENT, key if gone is None else name_of_deletion(channel, gone), channel
+
+
+def what_is_gone(event: Mapping[str, Any]) -> str | None:
+    """Return which message an event says is deleted; None where it says nothing of the kind.
+
+    Of one that has replies a stone stays in its place, which Slack tells as a change.
+    """
+    if event.get("type") != "message":
+        return None
+    message = event.get("message")
+    gone: object = None
+    if event.get("subtype") == "message_deleted":
+        gone = event.get("deleted_ts")
+    elif isinstance(message, Mapping) and message.get("subtype") == "tombstone":
+        gone = message.get("ts")
+    return gone if isinstance(gone, str) else None
+
+
+def name_of_deletion(channel_id: str, ts: str) -> str:
+    """Return the key of the letter that says that a message is deleted.
+
+    It is named by what is gone, not by the event: a message that arrives after its own deletion is
+    known to be gone, for Slack promises no order.
+    """
+    return f"deleted:{channel_id}:{ts}"
 
 
 def _action(payload: Mapping[str, Any]) -> tuple[str, str, str] | None:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from nexus.domain.audit_chain import End, audit_key
 from nexus.domain.errors import Conflict, NexusError, NotFound
 from nexus.domain.principal import Principal
-from nexus.integrations.slack import boxes, lines, showing
+from nexus.integrations.slack import boxes, lines, reading, showing
 from nexus.integrations.slack.people import People
 from nexus.integrations.slack.rendering import Press, Verb, answered, pressed
 from nexus.integrations.slack.saying import person
@@ -86,9 +86,9 @@ class Pressing:
             press = pressed(payload["actions"][0])
             if press is None or press.verb not in self._acts:
                 return nothing
-            user = await self._people.may_act(str(payload["user"]["id"]))
+            user = await self._people.may_act(reading.name_in(payload["user"]["id"]))
             presser = _presser(row["tenant_id"], payload, user["name"])
-        except (KeyError, IndexError, TypeError) as error:
+        except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
             raise Undeliverable(f"a field is missing or has another shape: {error}") from error
         if not self._may(user):
             return lambda tx: _whisper(tx, presser, lines.not_allowed())
@@ -116,15 +116,15 @@ class Pressing:
 
 def _presser(tenant_id: str, payload: Mapping[str, Any], name: str) -> Presser:
     container = payload["container"]
-    ts = str(container["message_ts"])
+    ts = reading.place_in(container["message_ts"])
     return Presser(
         tenant_id=tenant_id,
-        user_id=str(payload["user"]["id"]),
+        user_id=reading.name_in(payload["user"]["id"]),
         name=name,
-        channel_id=str(container["channel_id"]),
+        channel_id=reading.name_in(container["channel_id"]),
         message_ts=ts,
-        thread_ts=str(container.get("thread_ts") or ts),
-        action_ts=str(payload["actions"][0]["action_ts"]),
+        thread_ts=reading.place_in(container.get("thread_ts") or ts),
+        action_ts=reading.place_in(payload["actions"][0]["action_ts"]),
         response_url=str(payload["response_url"]),
     )
 
@@ -146,10 +146,12 @@ def _choose(tx: Tx, presser: Presser, press: Press) -> None:
     offered = [] if question is None else question["choices"] or []
     if question is None or press.choice is None or press.choice >= len(offered):
         raise NotFound("there is no such question any more")
+    task = views.task_row(tx, question["task_id"])
+    if task["tenant_id"] != presser.tenant_id:
+        raise NotFound("there is no such question any more")
     if _is_answered(tx, question):
         raise Conflict("somebody has answered this question already")
     choice = offered[press.choice]
-    task = views.task_row(tx, question["task_id"])
     posted = threads.post(tx, task, presser.author, choice)
     # The question itself shows the answer; it is not posted below it once more.
     places.place(tx, presser.channel_id, presser.action_ts, posted.id, ours=False)

@@ -4,7 +4,8 @@ The markup: https://docs.slack.dev/messaging/formatting-message-text#retrieving-
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 APP = "oblivion"
 """How the app itself is mentioned in plain text."""
@@ -16,6 +17,60 @@ _USER = re.compile(r"<@([UW][A-Z0-9]+)(?:\|[^<>]*)?>")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _MENTION = re.compile(rf"[ \t]*(?<![\w@/.])@{APP}\b(?![.-]\w)[:,]?[ \t]*", re.IGNORECASE)
 _TO_EVERYBODY = frozenset({"here", "channel", "everyone", "group"})
+
+
+_PLACE = re.compile(r"[0-9]{1,12}\.[0-9]{1,12}")
+_NAME = re.compile(r"[A-Z][A-Z0-9]{1,30}")
+_MOST_OF_NAME = 200
+
+
+def place_in(value: object) -> str:
+    """Return the place of a message in its channel, such as ``1764000000.000123``.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(value, str) or not _PLACE.fullmatch(value):
+        raise ValueError(f"{str(value)[:40]!r} is no place of a message")
+    return value
+
+
+def name_in(value: object) -> str:
+    """Return what Slack calls a channel, a user or a bot, such as ``C024BE91L``.
+
+    Raises:
+        ValueError: nothing is called so.
+    """
+    if not isinstance(value, str) or not _NAME.fullmatch(value):
+        raise ValueError(f"{str(value)[:40]!r} is no name of a channel, a user or a bot")
+    return value
+
+
+def words(message: Mapping[str, Any]) -> str:
+    """Return what a message says in Slack's markup, with what it hands on of others.
+
+    Programs often say all that they say in attachments; of people's messages those are previews.
+    """
+    said = _text(message.get("text"))
+    attached = [one for one in _listed(message, "attachments") if one.get("is_share") or not said]
+    handed_on = [_text(one.get("text")) or _text(one.get("fallback")) for one in attached]
+    return "\n".join(filter(None, [said, *handed_on]))
+
+
+def files(message: Mapping[str, Any]) -> str:
+    """Return the names of a message's files as people read them; nothing where it has none."""
+    names = [_text(one.get("name")) or "without a name" for one in _listed(message, "files")]
+    shown = ", ".join(name[:_MOST_OF_NAME] for name in names)
+    return shown and f"({'file' if len(names) == 1 else 'files'}: {_UNSTORABLE.sub('', shown)})"
+
+
+def _listed(message: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    listed = message.get(name)
+    yield from (one for one in listed or () if isinstance(one, Mapping))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def plain(text: str, names: Mapping[str, str], bot_user_id: str) -> str:

@@ -49,6 +49,8 @@ class Message:
     """Its picture there: ``:an_emoji:`` or an address."""
     blocks: tuple[Json, ...] = ()
     attachments: tuple[Json, ...] = ()
+    files: tuple[Json, ...] = ()
+    """What hangs on it, each with its ``name``."""
     thread_ts: str | None = None
     """The ``ts`` of the message that this one answers."""
     subtype: str | None = None
@@ -176,6 +178,7 @@ def wire(message: Message, replies: Sequence[Message] = (), *, metadata: bool = 
         "team": message.team_id or None,
         "blocks": list(message.blocks) or None,
         "attachments": list(message.attachments) or None,
+        "files": list(message.files) or None,
         "thread_ts": message.thread_ts,
         "edited": edited,
         "metadata": message.metadata if metadata else None,

@@ -1,6 +1,7 @@
 """Where the people live who write, edit, delete, react and click, and the other bots."""
 
 import uuid
+from collections.abc import Sequence
 
 from nexus.testing.slack._channels import Channel
 from nexus.testing.slack._deliveries import Delivery, PostOffice
@@ -35,8 +36,17 @@ class Person:
         """What mentions them in a text."""
         return f"<@{self.id}>"
 
-    async def say(self, place: Place, text: str, *, thread: Message | str | None = None) -> Message:
+    async def say(
+        self,
+        place: Place,
+        text: str,
+        *,
+        thread: Message | str | None = None,
+        files: Sequence[str] = (),
+    ) -> Message:
         """Write into a channel, or into the thread of a message; they join if they are not in it.
+
+        ``files`` are the names of what they hang on it.
 
         Raises:
             RefusedError: ``is_archived``, or ``thread_not_found``.
@@ -46,13 +56,19 @@ class Person:
             raise RefusedError("is_archived")
         if self.id not in channel.members:
             channel.members.append(self.id)
-        return self._write(channel, text, thread)
+        return self._write(channel, text, thread, files)
 
     async def tell_app(self, text: str, *, thread: Message | str | None = None) -> Message:
         """Write to the app in direct messages."""
         return self._write(self._workspace.direct(self.user), text, thread)
 
-    def _write(self, channel: Channel, text: str, thread: Message | str | None) -> Message:
+    def _write(
+        self,
+        channel: Channel,
+        text: str,
+        thread: Message | str | None,
+        files: Sequence[str] = (),
+    ) -> Message:
         text = typed(text)
         message = Message(
             channel_id=channel.id,
@@ -63,7 +79,9 @@ class Person:
             bot_id=self.user.bot_id,
             app_id=self.user.app_id,
             thread_ts=thread.root_ts if isinstance(thread, Message) else thread,
-            blocks=(rich_text(text, self._workspace.short_id()),),
+            blocks=(rich_text(text, self._workspace.short_id()),) if text else (),
+            files=tuple({"id": self._workspace.new_id("F"), "name": name} for name in files),
+            subtype="file_share" if files else None,
             client_msg_id=None if self.user.is_bot else str(uuid.uuid4()),
         )
         return self._workspace.post(channel, message)

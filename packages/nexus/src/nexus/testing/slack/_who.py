@@ -25,15 +25,16 @@ def api_test(_: Caller, arguments: Arguments) -> Json:
 
 @method("auth.test", per_minute=SPECIAL)
 def auth_test(caller: Caller, _: Arguments) -> Json:
-    """Tell who calls."""
+    """Tell who calls; of whoever is no bot, no bot's id."""
     home = caller.workspace.home
+    bot = {"bot_id": caller.app.bot_id} if caller.app.bot_id else {}
     return {
         "url": f"https://{home.domain}.slack.com/",
         "team": home.name,
         "user": caller.user.name,
         "team_id": home.id,
         "user_id": caller.user.id,
-        "bot_id": caller.app.bot_id,
+        **bot,
         "is_enterprise_install": False,
     }
 
