@@ -206,7 +206,8 @@ def test_the_fields_of_an_event_stand_in_the_protocol(event: str) -> None:
 
 
 def names_of(model: type[BaseModel]) -> set[str]:
-    return {field.alias or name for name, field in model.model_fields.items()}
+    fields = model.model_fields.items()
+    return {field.alias or name for name, field in fields if not field.exclude}
 
 
 def test_every_status_code_and_reason_stands_in_the_docs() -> None:

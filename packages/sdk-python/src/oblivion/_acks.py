@@ -27,6 +27,10 @@ class Acknowledger:
         self._inbox.finish(receipt)
         self._schedule()
 
+    def forget(self, receipt: Receipt) -> None:
+        """Note that the event was never worked on: sent again, it is new."""
+        self._inbox.forget(receipt)
+
     def flush(self) -> None:
         """Say now what is to be said."""
         self._scheduled = False

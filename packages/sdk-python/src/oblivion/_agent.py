@@ -18,12 +18,14 @@ from oblivion._handlers import Handlers
 from oblivion._inbox import Inbox
 from oblivion._link import Link
 from oblivion._logging import get_log
+from oblivion._mail import Message, Messages
 from oblivion._offered import OfferedTools
-from oblivion._questions import Asked, Message, Questions
+from oblivion._questions import Asked, Questions
 from oblivion._runner import Runner
+from oblivion._steering import Steering
 from oblivion._tool_server import ToolServer
 from oblivion._tools import Tools
-from oblivion.errors import OblivionError
+from oblivion.errors import OblivionError, UsageError
 from oblivion.protocol import (
     PROTOCOL_VERSION,
     AgentReady,
@@ -99,7 +101,12 @@ class Agent:
         )
         self.questions = Questions(self.calls, self.desk, clock, self._pass_on)
         self._runner = Runner(
-            task_handler, self.desk, self.crew, settings.max_concurrency, self._slot_changed
+            task_handler,
+            self.desk,
+            self.crew,
+            self._steering(),
+            settings.max_concurrency,
+            self._slot_changed,
         )
         self.claimer = Claimer(self.calls, clock, limits.offers, self._free_slots)
         self._dispatcher = Dispatcher(
@@ -177,6 +184,12 @@ class Agent:
         self._acks.finish(receipt)
         return message
 
+    def messages(self, task_id: str, *, wait: bool) -> Messages:
+        """Return what people write to the handler at work on a held task."""
+        if self._settings.on_busy != "steer":
+            raise UsageError("messages() needs a client with on_busy='steer'")
+        return Messages(self._runner.mail_of(self.desk.hold(task_id)), wait=wait)
+
     def retire(self) -> None:
         """Take no more tasks, and offer no tools; tasks that have not started go back."""
         self._takes_tasks = False
@@ -219,6 +232,12 @@ class Agent:
                 await self._bystanders.settled()
         await self._bystanders.close(_GRACE_SECONDS)
 
+    def _steering(self) -> Steering:
+        hears = self._audience.listens(EventType.CONTEXT_UPDATE)
+        to_handler = self._to_handler if hears else None
+        bound = self._settings.limits.queued_events
+        return Steering(self._settings.on_busy, self.calls, self._acks, bound, to_handler)
+
     def _destinations(self) -> Destinations:
         return Destinations(
             audience=self._audience,
@@ -243,6 +262,10 @@ class Agent:
         self.questions.lose(task_id, reason)
 
     def _pass_on(self, message: Message) -> None:
+        if not self._runner.hear(message):
+            self._to_handler(message)
+
+    def _to_handler(self, message: Message) -> None:
         self._dispatcher.to_handler(message)
 
     def _slot_changed(self) -> None:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from oblivion._agent import Identity
+from oblivion._busy import BusyPolicy
 from oblivion._clock import Clock, SystemClock
 from oblivion._config import (
     Limits,
@@ -51,6 +52,10 @@ class OblivionClient(HandlerDecorators, Operations):
         max_concurrency: how many tasks the agent works on at once, 1 to 1000.
         drain_timeout: seconds that running handlers get to end when the client stops; after
             them they are cancelled and their tasks handed back.
+        on_busy: what happens when people write while a handler works on their task: ``queue``
+            (it goes to ``on_context_update``), ``steer`` (to the handler, which reads
+            :meth:`messages`), ``interrupt`` (the handler is cancelled and called again, with what
+            was said in ``payload.messages``) or ``reject`` (they are told that nobody reads it).
         limits: the bounds of queues and waits.
         clock: where time comes from; tests bring their own.
 
@@ -71,6 +76,7 @@ class OblivionClient(HandlerDecorators, Operations):
         version: str = "",
         max_concurrency: int = 1,
         drain_timeout: float = 30.0,
+        on_busy: BusyPolicy = "queue",
         limits: Limits | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -85,6 +91,7 @@ class OblivionClient(HandlerDecorators, Operations):
             version=version,
             max_concurrency=max_concurrency,
             drain_timeout=drain_timeout,
+            on_busy=on_busy,
             limits=limits if limits is not None else Limits(),
         )
         self._clock: Clock = clock if clock is not None else SystemClock()
@@ -158,12 +165,15 @@ class OblivionClient(HandlerDecorators, Operations):
             ProtocolUnsupported: this SDK and this Nexus do not fit together.
             ConnectRefused: Nexus refused for another reason, named by ``code``.
             AlreadyConnectedError: the client is connected, or is just connecting.
+            InvalidHandlerError: the task handler is a plain function, which ``on_busy`` cannot
+                reach.
         """
         if self._opening is not None or self._is_live():
             raise AlreadyConnectedError(
                 "connect() was called already: use one client per agent, and wait() or "
                 "disconnect() before connecting again"
             )
+        self._abilities.handlers.check_reachable(self._settings.on_busy)
         self._abilities.freeze(True)
         self._opening = asyncio.ensure_future(self._open())
         try:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
+from oblivion._busy import BUSY_POLICIES, BusyPolicy
 from oblivion._checks import SETTINGS
 from oblivion._clock import Clock
 from oblivion.errors import ConfigurationError
@@ -75,6 +76,7 @@ class Settings:
     version: str = ""
     max_concurrency: int = 1
     drain_timeout: float = 30.0
+    on_busy: BusyPolicy = "queue"
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -84,6 +86,10 @@ class Settings:
         SETTINGS.text("version", self.version, empty=True)
         SETTINGS.whole("max_concurrency", self.max_concurrency, low=1, high=1_000)
         SETTINGS.number("drain_timeout", self.drain_timeout, low=0)
+        if self.on_busy not in BUSY_POLICIES:
+            raise ConfigurationError(
+                f"on_busy must be one of {', '.join(BUSY_POLICIES)}, not {self.on_busy!r}"
+            )
         if not isinstance(self.limits, Limits):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
             raise SETTINGS.wrong_type("limits must be an oblivion.Limits")
 

@@ -14,7 +14,8 @@ from oblivion._inbox import Admission, Inbox, Receipt
 from oblivion._incoming import Incoming, read
 from oblivion._link import Link
 from oblivion._logging import get_log
-from oblivion._questions import Message, Questions
+from oblivion._mail import Message
+from oblivion._questions import Questions
 from oblivion._runner import Runner
 from oblivion._tool_server import ToolServer
 from oblivion._tools import Tools
@@ -182,7 +183,7 @@ class Dispatcher:
 
     def _context_update(self, _link: Link, message: ContextUpdatePayload, receipt: Receipt) -> None:
         _log.debug(EventType.CONTEXT_UPDATE, task_id=message.task_id, author=message.author)
-        if self._to.questions.take(message, receipt):
+        if self._to.questions.take(message, receipt) or self._to.runner.hear((message, receipt)):
             return
         if message.is_human and not self._to.audience.listens(EventType.CONTEXT_UPDATE):
             self._to.runner.answered(message.task_id)

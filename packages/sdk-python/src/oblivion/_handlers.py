@@ -5,7 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from oblivion._busy import BusyPolicy
 from oblivion.errors import InvalidHandlerError
+from oblivion.protocol import EventType
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,19 @@ class Handlers:
     def get(self, event: str) -> Handler | None:
         """Return the handler for ``event``, if there is one."""
         return self._handlers.get(event)
+
+    def check_reachable(self, on_busy: BusyPolicy) -> None:
+        """Refuse a task handler that cannot be steered or interrupted as the client asks for.
+
+        Raises:
+            InvalidHandlerError: it is a plain function, on a thread of its own.
+        """
+        handler = self._handlers.get(EventType.TASK_ASSIGNED)
+        if on_busy in {"steer", "interrupt"} and handler is not None and not handler.is_async:
+            raise InvalidHandlerError(
+                f"on_busy={on_busy!r} needs an async handler for on_task_assigned: write "
+                f"async def {_name(handler.function)}(...), for a thread cannot be reached"
+            )
 
     def freeze(self, frozen: bool) -> None:
         """Refuse (or accept) further handlers: Nexus was told what this agent can do."""

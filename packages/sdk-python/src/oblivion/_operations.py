@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from oblivion._checks import ARGUMENTS
 from oblivion._desk import build
 from oblivion._json import as_object, to_json
+from oblivion._mail import Messages
 from oblivion._questions import Asked
 from oblivion.errors import InvalidArgument
 from oblivion.protocol import (
@@ -190,6 +191,21 @@ class Operations:
         ARGUMENTS.seconds("timeout", timeout)
         asked = Asked(text=question, choices=_choices(choices))
         return await self._parts().agent.ask_human(task_id, asked, timeout)
+
+    def messages(self, task_id: str, *, wait: bool = True) -> Messages:
+        """Return what people write while a handler works on a task, for ``async for``.
+
+        It waits for each further message, until the handler has ended; with ``wait=False`` it ends
+        when there is no more to read now. Each message is read once. The client needs
+        ``on_busy="steer"``; the answer to :meth:`ask_human` goes to who asked, and not here.
+
+        Raises:
+            LeaseLost: no handler of this agent is at work on the task.
+            UsageError: the client has another ``on_busy``.
+        """
+        ARGUMENTS.text("task_id", task_id)
+        ARGUMENTS.flag("wait", wait)
+        return self._parts().agent.messages(task_id, wait=wait)
 
     async def get_thread(self, task_id: str, limit: int | None = None) -> list[ThreadMessage]:
         """Return the messages of a task's thread, oldest first, all or the first ``limit``."""

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from itertools import chain
-from typing import TypeAlias
 
 from oblivion._calls import Calls
 from oblivion._clock import Clock, within
@@ -16,6 +15,7 @@ from oblivion._desk import Desk, build
 from oblivion._held import Hold
 from oblivion._inbox import Receipt
 from oblivion._logging import get_log
+from oblivion._mail import Message
 from oblivion.errors import HumanTimeout, LeaseLost, OblivionError
 from oblivion.protocol import (
     ContextUpdatePayload,
@@ -25,8 +25,6 @@ from oblivion.protocol import (
     PostMessageAck,
     TaskStatus,
 )
-
-Message: TypeAlias = tuple[ContextUpdatePayload, Receipt]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,9 @@
 """Where tasks are worked on: one handler call per attempt, in slots, with its outcome reported."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from oblivion._crew import Crew, Handling
@@ -12,27 +12,39 @@ from oblivion._handlers import Handler
 from oblivion._held import Hold
 from oblivion._json import to_json
 from oblivion._logging import get_log
+from oblivion._mail import Mail, Message
+from oblivion._steering import Steering
 from oblivion.errors import (
     InvalidArgument,
     LeaseLost,
     OblivionError,
     PayloadRefused,
 )
-from oblivion.protocol import EventType, TaskAssignedPayload, TaskStatus
+from oblivion.protocol import ContextUpdatePayload, EventType, TaskAssignedPayload, TaskStatus
 
 _ERROR_LENGTH = 4_000
 _DRAINED = "the client stops"
+_REMEMBERED = 256
+"""So many tasks that ended are remembered, for messages that come too late."""
 
 _log = get_log("tasks")
 
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """One attempt at a task: its lease, its handler's task, and why that was cancelled."""
+    """One attempt at a task: its lease, its handler's task, and why that was cancelled.
+
+    The handler ``is_called`` right now, was ``interrupted`` to be called again with what was
+    ``said``, or has ``handled`` the attempt.
+    """
 
     payload: TaskAssignedPayload
     hold: Hold
+    mail: Mail
     task: asyncio.Task[None] | None = None
+    said: list[ContextUpdatePayload] = field(default_factory=list[ContextUpdatePayload])
+    is_called: bool = False
+    interrupted: bool = False
     handled: bool = False
     cancelled_for: str | None = None
 
@@ -57,17 +69,20 @@ class Runner:
         handler: Handler | None,
         desk: Desk,
         crew: Crew,
+        steering: Steering,
         slots: int,
         on_change: Callable[[], None],
     ) -> None:
         self._handler = handler
         self._desk = desk
         self._crew = crew
+        self._steering = steering
         self._slots = slots
         self._on_change = on_change
         self._runs: set[Run] = set()
         self._waiting: deque[Run] = deque()
         self._parked: dict[str, Run] = {}
+        self._ended_lately: OrderedDict[str, None] = OrderedDict()
         self._stopping = False
 
     @property
@@ -90,12 +105,37 @@ class Runner:
             return
         if older is not None:
             self.cancel(older.task_id, older.attempt, "superseded by a later attempt")
-        run = Run(payload, hold)
+        run = Run(payload, hold, self._steering.open())
         if self._handler is None or self._stopping:
             self._start(run, self._hand_back(run))
         else:
             self._waiting.append(run)
             self._fill(self._handler)
+
+    def hear(self, message: Message) -> bool:
+        """Give a message to the attempt at work; False if it is for ``on_context_update``."""
+        run = self._at_work(message[0].task_id)
+        if run is not None and self._holds(run):
+            taken = self._steering.take(message, run.mail)
+            if taken and self._steering.policy == "interrupt":
+                self._interrupt(run)
+            return taken
+        return self._has_ended(message[0].task_id, run) and self._steering.late(message)
+
+    def mail_of(self, hold: Hold) -> Mail:
+        """Return what people write to the handler at work under a lease.
+
+        Raises:
+            LeaseLost: no handler is at work on the task.
+        """
+        run = self._at_work(hold.task_id)
+        if run is None or run.hold is not hold:
+            raise LeaseLost(
+                f"no handler is at work on the task {hold.task_id!r}: read its messages in "
+                "on_task_assigned, before it returns",
+                code="lease_lost",
+            )
+        return run.mail
 
     def answered(self, task_id: str) -> None:
         """Hand back a task that its handler left blocked, now that a person has answered.
@@ -137,6 +177,7 @@ class Runner:
     def _cancel(self, run: Run, reason: str) -> None:
         if run in self._waiting:
             self._waiting.remove(run)
+            self._steering.close(run.mail, finished=False)
             self._on_change()
         elif run.task is not None and not run.handled and run.cancelled_for is None:
             run.cancelled_for = reason
@@ -160,7 +201,9 @@ class Runner:
 
     async def _execute(self, handler: Handler, run: Run) -> None:
         outcome = await self._outcome(handler, run)
-        run.handled = True
+        while self._begins_again(run):
+            outcome = await self._outcome(handler, run)
+        self._note_handled(run, handed_back=outcome is None or outcome is HAND_BACK)
         if outcome is not None:
             await self._report(run, outcome)
         self._park(run)
@@ -171,11 +214,48 @@ class Runner:
         if run.hold.moved and self._holds(run):
             self._parked[run.payload.task_id] = run
 
+    def _at_work(self, task_id: str) -> Run | None:
+        """Return the newest attempt at a task that waits for its handler, or for its end."""
+        runs = [*self._waiting, *self._runs]
+        open_ = [run for run in runs if run.hold.task_id == task_id and not run.handled]
+        return max(open_, key=lambda run: run.hold.attempt, default=None)
+
+    def _has_ended(self, task_id: str, run: Run | None) -> bool:
+        """Whether an agent ended its work on a task, so that nobody will read what comes."""
+        if run is not None:
+            return run.cancelled_for is None
+        return task_id in self._ended_lately and task_id not in self._parked
+
+    def _interrupt(self, run: Run) -> None:
+        """Have the handler called again; one that was not called yet has all it needs."""
+        if run.is_called and not run.interrupted and run.task is not None:
+            run.interrupted = True
+            run.task.cancel()
+
+    def _begins_again(self, run: Run) -> bool:
+        """Whether people interrupted the handler, and the attempt goes on."""
+        if not run.interrupted:
+            return False
+        run.interrupted = False
+        task = asyncio.current_task()
+        others = task.uncancel() if task is not None else 0
+        ended = run.cancelled_for is not None or run.hold.moved or not self._holds(run)
+        return not (others or ended)
+
+    def _note_handled(self, run: Run, *, handed_back: bool) -> None:
+        run.handled = True
+        finished = run.hold.moved or not handed_back
+        self._steering.close(run.mail, finished=finished)
+        if finished:
+            self._ended_lately[run.hold.task_id] = None
+            if len(self._ended_lately) > _REMEMBERED:
+                self._ended_lately.popitem(last=False)
+
     def _holds(self, run: Run) -> bool:
         return self._desk.held.get(run.hold.task_id) is run.hold
 
     async def _hand_back(self, run: Run) -> None:
-        run.handled = True
+        self._note_handled(run, handed_back=True)
         _log.info("task_handed_back", task_id=run.payload.task_id)
         await self._report(run, HAND_BACK)
 
@@ -184,13 +264,24 @@ class Runner:
         payload, log = run.payload, _log.bind(task_id=run.payload.task_id)
         log.debug("task_started", attempt=payload.attempt)
         what = Handling(EventType.TASK_ASSIGNED, payload.task_id, payload.attempt)
+        run.is_called = True
         try:
-            return _success(await self._crew.call(handler, payload, what))
+            return _success(await self._crew.call(handler, self._brief(run), what))
         except asyncio.CancelledError as error:
             return self._cancelled(run, error)
         except Exception as error:
             log.exception("handler_failed", attempt=payload.attempt)
             return _failure(error)
+        finally:
+            run.is_called = False
+
+    def _brief(self, run: Run) -> TaskAssignedPayload:
+        """Return the task as its handler is told of it, with what people said meanwhile."""
+        if self._steering.policy != "interrupt":
+            return run.payload
+        while (message := run.mail.take()) is not None:
+            run.said.append(message)
+        return run.payload.model_copy(update={"messages": list(run.said)})
 
     def _cancelled(self, run: Run, error: asyncio.CancelledError) -> Outcome | None:
         """Tell who cancelled the handler: this client, the loop's end, or its own code."""
@@ -198,6 +289,9 @@ class Runner:
             reason = run.cancelled_for
             _log.info("handler_cancelled", task_id=run.payload.task_id, reason=reason)
             return HAND_BACK if reason == _DRAINED else None
+        if run.interrupted:
+            _log.info("handler_interrupted", task_id=run.payload.task_id)
+            return None
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise error

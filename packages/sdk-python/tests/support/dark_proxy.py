@@ -38,21 +38,29 @@ class DarkProxy:
         """Serve new connections; those that went dark stay so."""
         self._dark = False
 
+    def cut(self) -> None:
+        """End all connections of now; new ones work."""
+        for task in self._tasks:
+            task.cancel()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
-        upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self._target)
         try:
             with suppress(ConnectionError, asyncio.CancelledError):
-                await asyncio.gather(
-                    self._pump(reader, upstream), self._pump(upstream_reader, writer)
-                )
+                await self._connect(reader, writer)
         finally:
             writer.close()
-            upstream.close()
             if task is not None:
                 self._tasks.discard(task)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream = await asyncio.open_connection("127.0.0.1", self._target)
+        try:
+            await asyncio.gather(self._pump(reader, upstream), self._pump(upstream_reader, writer))
+        finally:
+            upstream.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65_536):

@@ -19,6 +19,21 @@ class ConnectedPayload(WireModel):
     epoch: str = ""
 
 
+class ContextUpdatePayload(WireModel):
+    """A message in the thread of a task that this agent holds."""
+
+    task_id: str
+    slack_channel_id: str | None = None
+    slack_thread_ts: str | None = None
+    message_ts: str = ""
+    author: str = ""
+    author_id: str = ""
+    content: str = ""
+    is_human: bool = True
+    edited: bool = False
+    deleted: bool = False
+
+
 class TaskAvailablePayload(WireModel):
     """A task that waits for an agent of a ``claim`` project to claim it."""
 
@@ -49,6 +64,13 @@ class TaskAssignedPayload(TaskAvailablePayload):
     lease_expires_at: Timestamp | None = None
     deadline: Timestamp | None = None
     assigned_at: Timestamp | None = None
+    messages: list[ContextUpdatePayload] = Field(
+        default_factory=list[ContextUpdatePayload], exclude=True
+    )
+    """What people wrote since this attempt began, for a handler that they interrupted.
+
+    The SDK fills it in, where a client has ``on_busy="interrupt"``; it does not travel.
+    """
 
 
 class TaskClaimedPayload(WireModel):
@@ -68,21 +90,6 @@ class TaskCancelledPayload(WireModel):
     attempt: int = 0
     reason: str = "cancelled"
     """``cancelled``, ``lease_lost``, ``deadline`` or ``stopped``."""
-
-
-class ContextUpdatePayload(WireModel):
-    """A message in the thread of a task that this agent holds."""
-
-    task_id: str
-    slack_channel_id: str | None = None
-    slack_thread_ts: str | None = None
-    message_ts: str = ""
-    author: str = ""
-    author_id: str = ""
-    content: str = ""
-    is_human: bool = True
-    edited: bool = False
-    deleted: bool = False
 
 
 class SlackMessagePayload(WireModel):
