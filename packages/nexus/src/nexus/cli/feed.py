@@ -1,5 +1,6 @@
 """Where the feed of what happens is followed: long polls that outlive restarts of the server."""
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -54,21 +55,19 @@ def follow(
             items = read(nexus, after, wait_s=WAIT_S)
         except (NotReachable, Failed) as error:
             note(f"nexus: lost the server, waiting for it ({error})")
-            after = _wait_for_return(nexus, after, sleep)
+            _wait_for_return(nexus, sleep)
             continue
         yield from items
         after = items[-1]["id"] if items else after
 
 
-def _wait_for_return(nexus: "Client", after: int, sleep: Callable[[float], None]) -> int:
-    """Return where to go on: the same place, or the beginning where the history is a new one."""
+def _wait_for_return(nexus: "Client", sleep: Callable[[float], None]) -> None:
+    """Wait until the server answers; where its history is a new one, it tells all of that."""
     pause = _FIRST_PAUSE_S
     while True:
         sleep(pause)
         pause = min(pause * 2, _LONGEST_PAUSE_S)
-        try:
-            newest = newest_id(nexus)
-        except (NotReachable, Failed):
-            continue
-        note("nexus: the server is back")
-        return after if newest >= after else 0
+        with contextlib.suppress(NotReachable, Failed):
+            newest_id(nexus)
+            break
+    note("nexus: the server is back")

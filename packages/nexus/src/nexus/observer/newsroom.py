@@ -157,7 +157,7 @@ class Newsroom:
         """Yield a viewer whose page shows what was true at ``position``."""
         newest = await self._platform.store.read(activity.position, tenant_id)
         desk = self._desk(tenant_id, newest)
-        viewer = Viewer(max(newest, desk.position))
+        viewer = Viewer(desk.position)
         viewer.over = self._draining
         if position != desk.position:
             viewer.missed()

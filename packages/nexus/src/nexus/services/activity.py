@@ -7,6 +7,8 @@ import sqlalchemy as sa
 from nexus.store.schema import activity
 from nexus.store.tx import Row, Tx
 
+_PLACE = sa.tuple_(activity.c.txid, activity.c.id)
+
 
 def topic(tenant_id: str) -> str:
     """Return the topic that is woken when something happened in a tenant."""
@@ -40,29 +42,43 @@ def record(
 
 
 def newest(tx: Tx, tenant_id: str, *, limit: int, before: int | None = None) -> list[Row]:
-    """Return entries, newest first; ``before`` continues below an entry's id."""
-    query = activity.select().where(activity.c.tenant_id == tenant_id, tx.settled(activity))
-    if before is not None:
-        query = query.where(activity.c.id < before)
-    return list(tx.rows(query.order_by(activity.c.id.desc()).limit(limit)))
+    """Return entries, newest first; ``before`` continues below the entry with that id."""
+    query = _settled(tx, tenant_id)
+    place = None if before is None else _place(tx, before)
+    if place is not None:
+        query = query.where(place > _PLACE)
+    return list(tx.rows(query.order_by(activity.c.txid.desc(), activity.c.id.desc()).limit(limit)))
 
 
 def since(tx: Tx, tenant_id: str, *, after: int, limit: int) -> list[Row]:
     """Return entries that came after the entry with id ``after``, oldest first.
 
-    An ``after`` that this history never reached comes from another one, of before a restore: all
-    of this one came since.
+    After an entry that is not there comes all that is: it is 0, past its time, or of another
+    history, of before a restore.
     """
-    known = activity.select().where(activity.c.tenant_id == tenant_id, tx.settled(activity))
-    found = tx.rows(known.where(activity.c.id > after).order_by(activity.c.id).limit(limit))
-    if found or not after or after <= (_newest_id(tx) or after):
-        return list(found)
-    return list(tx.rows(known.order_by(activity.c.id).limit(limit)))
+    query = _settled(tx, tenant_id)
+    place = _place(tx, after)
+    if place is not None:
+        query = query.where(place < _PLACE)
+    return list(tx.rows(query.order_by(activity.c.txid, activity.c.id).limit(limit)))
 
 
-def _newest_id(tx: Tx) -> int | None:
-    newest: int | None = tx.scalar(sa.select(sa.func.max(activity.c.id)))
-    return newest
+def _settled(tx: Tx, tenant_id: str) -> sa.Select[Any]:
+    """Return the query for the entries that none can come before any more.
+
+    Ids are given before a commit, so a lower one may be committed after a higher one; whoever reads
+    on from the highest id that is there would never see it. So the feed goes by the transaction
+    first, and as far as all of those have ended.
+    """
+    mine = activity.c.tenant_id == tenant_id
+    return activity.select().where(mine, tx.has_ended(activity.c.txid))
+
+
+def _place(tx: Tx, entry_id: int) -> sa.Tuple | None:
+    """Return where in the feed an entry stands, if it is there."""
+    known = sa.select(activity.c.txid).where(activity.c.id == entry_id)
+    txid = tx.scalar(known)
+    return None if txid is None else sa.tuple_(sa.literal(txid), sa.literal(entry_id))
 
 
 def position(tx: Tx, tenant_id: str) -> int:

@@ -61,6 +61,7 @@ class Database(ABC):
         with self.writer.connect() as connection:
             self.keep_others_out(connection)
             versions.upgrade(connection)
+            self.settle_in(connection)
             connection.commit()
         return self.newest_version()
 
@@ -110,6 +111,10 @@ class Database(ABC):
     @abstractmethod
     def keep_others_out(self, connection: sa.Connection) -> None:
         """Wait until nobody else changes the schema, and let nobody until the commit."""
+
+    @abstractmethod
+    def settle_in(self, connection: sa.Connection) -> None:
+        """Fit to this server what may have been restored from another one."""
 
     @abstractmethod
     def claim(self) -> None:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from nexus.store.database import Database, DatabaseUnusable
 from nexus.store.postgres_failures import reason
+from nexus.store.schema import activity
 
 OLDEST = 15
 WRITERS = 8
@@ -31,6 +32,10 @@ _SESSION = (
     "SET statement_timeout = '30s'",
     "SET idle_in_transaction_session_timeout = '60s'",
 )
+
+_NEWEST_TXID = """SELECT max(newest.txid), pg_current_xact_id()::text::bigint FROM tenants,
+LATERAL (SELECT max(txid) AS txid FROM activity WHERE tenant_id = tenants.id) AS newest"""
+"""The greatest number of a transaction in the feed, by its index, and this transaction's own."""
 
 
 class PostgresDatabase(Database):
@@ -76,6 +81,13 @@ class PostgresDatabase(Database):
         connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+
+    def settle_in(self, connection: sa.Connection) -> None:
+        """Put what another server wrote before all that this one counts."""
+        newest, next_ = connection.exec_driver_sql(_NEWEST_TXID).one()
+        if newest is not None and newest >= next_:
+            earlier = activity.c.txid - newest - 1
+            connection.execute(activity.update().values(txid=earlier))
 
     def claim(self) -> None:
         """Do nothing: any number of nodes may serve from it."""

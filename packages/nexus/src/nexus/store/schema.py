@@ -353,7 +353,8 @@ activity = sa.Table(
     sa.Column("project_id", sa.String(64), nullable=True),
     sa.Column("task_id", sa.String(64), nullable=True),
     sa.Column("data", JsonText, nullable=False),
-    sa.Index("activity_by_tenant", "tenant_id", "id"),
+    sa.Column("txid", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Index("activity_by_tenant", "tenant_id", "txid", "id"),
     sa.Index("activity_by_age", "at"),
     sa.Index(
         "activity_by_task",
@@ -364,7 +365,10 @@ activity = sa.Table(
     ),
     sqlite_autoincrement=True,
 )
-"""What happened, for people: the feed of the Observer and of ``nexus tail``."""
+"""What happened, for people: the feed of the Observer and of ``nexus tail``.
+
+It goes by ``txid`` first: the number of the transaction that wrote the entry, which PostgreSQL sets
+by itself; 0 on SQLite, where one writes at a time."""
 
 call_answers = sa.Table(
     "call_answers",

@@ -55,6 +55,9 @@ class SqliteDatabase(Database):
     def keep_others_out(self, connection: sa.Connection) -> None:
         """Do nothing more: whoever writes has the file for itself."""
 
+    def settle_in(self, connection: sa.Connection) -> None:
+        """Do nothing: a copy of the file is the same everywhere."""
+
     def claim(self) -> None:
         """Hold a lock beside the file, which ends with this process at the latest.
 

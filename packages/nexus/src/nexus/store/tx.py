@@ -107,18 +107,15 @@ class Tx:
             return statement.on(self._dialect).change(self._driver, values)
         return self.connection.execute(statement).rowcount
 
-    def settled(self, table: sa.Table) -> sa.ColumnElement[bool]:
-        """Return the condition for rows that no row of a lower counted id can still follow.
+    def has_ended(self, txid: sa.Column[int]) -> sa.ColumnElement[bool]:
+        """Return the condition that this transaction and all before it have ended.
 
-        Where several transactions write at once, a lower id may be committed after a higher one;
-        whoever reads on from the highest id that it saw would never see it.
+        It holds for all where one writes at a time.
         """
         if self._dialect.name != "postgresql":
             return sa.true()
-        return sa.literal_column(
-            f"(age({table.name}.xmin) > age(pg_snapshot_xmin(pg_current_snapshot())::xid))",
-            sa.Boolean,
-        )
+        running = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+        return txid < sa.literal_column(running, sa.BigInteger)
 
 
 @dataclass(frozen=True, slots=True)

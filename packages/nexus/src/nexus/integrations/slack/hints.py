@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 import sqlalchemy as sa
 
 from nexus.integrations.slack.heard import HINT
+from nexus.services import activity
 from nexus.services.platform import Platform
-from nexus.store.schema import activity, group_members
-from nexus.store.tx import Row, Tx
+from nexus.store.schema import group_members
+from nexus.store.tx import Tx
 from oblivion.protocol import EventType, SlackMessagePayload
 
-AT_ONCE = 100
+AT_ONCE = 200
 Tell = Callable[[Sequence[str], EventType, SlackMessagePayload], Awaitable[None]]
 """Sends a hint to those of these agents that are connected to this node."""
 
@@ -27,26 +28,20 @@ class Hints:
     async def follow(self) -> int:
         """Tell what is new; return how many entries that were."""
         if self._cursor is None:
-            self._cursor = await self._store.read(_end, self._tenant_id)
+            self._cursor = await self._store.read(activity.position, self._tenant_id)
             return 0
-        found = await self._store.read(_since, self._tenant_id, self._cursor)
+        found = await self._store.read(
+            activity.since, self._tenant_id, after=self._cursor, limit=AT_ONCE
+        )
         for entry in found:
-            payload = SlackMessagePayload.model_validate(entry["data"]["message"])
-            members = await self._store.read(_members, payload.group_id)
-            await self._tell(members, EventType.SLACK_MESSAGE, payload)
+            if entry["type"] == HINT:
+                await self._hint(SlackMessagePayload.model_validate(entry["data"]["message"]))
             self._cursor = entry["id"]
         return len(found)
 
-
-def _end(tx: Tx, tenant_id: str) -> int:
-    newest = sa.select(sa.func.max(activity.c.id)).where(activity.c.tenant_id == tenant_id)
-    return tx.scalar(newest) or 0
-
-
-def _since(tx: Tx, tenant_id: str, after: int) -> list[Row]:
-    mine = (activity.c.tenant_id == tenant_id) & (activity.c.id > after) & tx.settled(activity)
-    query = activity.select().where(mine, activity.c.type == HINT)
-    return list(tx.rows(query.order_by(activity.c.id).limit(AT_ONCE)))
+    async def _hint(self, payload: SlackMessagePayload) -> None:
+        members = await self._store.read(_members, payload.group_id)
+        await self._tell(members, EventType.SLACK_MESSAGE, payload)
 
 
 def _members(tx: Tx, group_id: str) -> list[str]:

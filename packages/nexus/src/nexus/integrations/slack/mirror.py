@@ -39,8 +39,7 @@ def follow(tx: Tx, tenant_id: str) -> int:
         return 0
     cursor = installation.note_of(tx, _key(tenant_id))
     if cursor is None:
-        begun = activity.newest(tx, tenant_id, limit=1)
-        installation.put_note(tx, _key(tenant_id), str(begun[0]["id"] if begun else 0))
+        installation.put_note(tx, _key(tenant_id), str(activity.position(tx, tenant_id)))
         reconcile(tx, tenant_id)
         return 0
     entries = activity.since(tx, tenant_id, after=int(cursor), limit=AT_ONCE)
