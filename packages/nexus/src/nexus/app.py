@@ -81,7 +81,7 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
             api = create_api(
                 platform, settings.guess_limits, browsers, sources, slack, lambda: tools.gate
             )
-            observer = Observer(platform, recognised)
+            observer = Observer(platform, recognised, gate=lambda: tools.gate, workspace=slack)
             show_pages(api, observer)
             yield Nexus(
                 door=create_gateway(platform, delivery, api, browsers.origins),

@@ -53,6 +53,8 @@ async def _ids(nexus: LiveNexus) -> dict[str, str]:
         "token_id": token["id"],
         "client_id": "admin",
         "delivery_id": "1",
+        "approval_id": "nope",
+        "rule_id": "nope",
     }
 
 

@@ -40,6 +40,7 @@ _FOR_SLACK = "where Slack shows threads is no part of the work; tests with a Sla
 NO_STEPS = {
     "approvals.ask": _FOR_TOOLS,
     "approvals.block": _FOR_TOOLS,
+    "approvals.count_pending": _FOR_TOOLS,
     "approvals.decide": _FOR_TOOLS,
     "approvals.decide_of": _FOR_TOOLS,
     "approvals.pending": _FOR_TOOLS,
@@ -49,6 +50,7 @@ NO_STEPS = {
     "tool_calls.due": _FOR_TOOLS,
     "tool_calls.locked": _FOR_TOOLS,
     "tool_calls.newest": _FOR_TOOLS,
+    "tool_calls.of_task": _FOR_TOOLS,
     "tool_calls.row": _FOR_TOOLS,
     "tool_calls.tell_result": _FOR_TOOLS,
     "tool_calls.usage": _FOR_TOOLS,

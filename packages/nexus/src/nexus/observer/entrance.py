@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from nexus.domain.errors import Forbidden, NexusError, Unauthenticated
 from nexus.domain.principal import Principal
 from nexus.observer.house import House
-from nexus.observer.visit import Visit, read_form, show, told_when
+from nexus.observer.visit import Visit, inside, read_form, show, told_when
 from nexus.services import identity, revocations
 from nexus.services.deeds import Deed, Doer, carry_out
 from nexus.store.tx import Row, Tx
@@ -90,7 +90,7 @@ async def sign_out(visit: Visit) -> Response:
 async def theme(visit: Visit) -> Response:
     """Turn dark to light, or light to dark, for this browser."""
     light = visit.request.cookies.get("theme") == "light"
-    answer = visit.go(_inside(visit.form.get("next", "")))
+    answer = visit.go(inside(visit.form.get("next", "")))
     year = 365 * 86400
     chosen = "dark" if light else "light"
     answer.set_cookie("theme", chosen, max_age=year, path="/", httponly=True, samesite="lax")
@@ -106,19 +106,13 @@ async def _let_in(house: House, request: Request, client: Row, wanted: str) -> R
     doer = Doer(claimed=caller, requires=Principal.require_viewer)
     now = await carry_out(house.platform, doer, lambda tx, _: tx.now, deed)
     token = house.platform.tokens.issue_session(caller, now, LIFETIME_S)
-    answer = RedirectResponse(_inside(wanted), status_code=303)
+    answer = RedirectResponse(inside(wanted), status_code=303)
     answer.headers["Cache-Control"] = "no-store"
     over_tls = request.url.scheme == "https"
     answer.set_cookie(
         COOKIE, token, max_age=LIFETIME_S, path="/", httponly=True, samesite="lax", secure=over_tls
     )
     return answer
-
-
-def _inside(wanted: str) -> str:
-    """Return where to go on: a page of ours, never another site's."""
-    ours = wanted.startswith(("/ui/", "/?")) and "\\" not in wanted
-    return wanted if ours and wanted.isprintable() else "/"
 
 
 def _page(house: House, request: Request, status: int = 200, **shown: str) -> Response:

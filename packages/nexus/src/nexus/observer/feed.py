@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nexus.domain.redaction import without_secrets
+from nexus.domain.tool_calls import CallState
 from nexus.services import agents
 from nexus.store.tx import Row, Tx
 
@@ -46,6 +47,16 @@ _VERBS: dict[str, tuple[str, str]] = {
     "project_archived": ("archived the project", "calm"),
     "token_created": ("made a registration token", "calm"),
     "token_revoked": ("revoked a registration token", "calm"),
+    "tool_started": ("calls", "run"),
+    "tool_ended": ("has called", "calm"),
+    "tool_refused": ("may not call", "warn"),
+    "approval_requested": ("asks a person to approve", "ask"),
+    "approval_decided": ("decided about", "good"),
+    "tool_rule_added": ("added a rule for", "calm"),
+    "tool_rule_removed": ("removed the rule", "calm"),
+    "delivery_failed": ("could not deliver", "bad"),
+    "mirror_paused": ("is not shown in Slack any more", "warn"),
+    "mirror_resumed": ("has shown in Slack again", "good"),
 }
 _BY_A_PERSON = {"task_done": "marked as done", "task_failed": "marked as failed"}
 _NOTES = ("error", "text", "message", "reason")
@@ -85,6 +96,9 @@ def _sentence(entry: Row, agent: str) -> Sentence:
     if by is not None:
         verb = _BY_A_PERSON.get(entry["type"], verb)
     by_agent = bool(agent) and (by is None or entry["type"] in _BY_THE_AGENT)
+    if "tool" in data and "action" in data:
+        verb, tone = _about_a_call(entry, verb, tone)
+        verb += " for" if entry["task_id"] is not None or not by_agent else ""
     who = data.get("author") or (agent if by_agent else by) or "Nexus"
     return Sentence(
         id=entry["id"],
@@ -99,6 +113,16 @@ def _sentence(entry: Row, agent: str) -> Sentence:
         task_id=entry["task_id"],
         by_agent=by_agent,
     )
+
+
+def _about_a_call(entry: Row, verb: str, tone: str) -> tuple[str, str]:
+    """Return how a sentence about the call of a tool goes on, and its tone."""
+    data = entry["data"]
+    if entry["type"] == "approval_decided":
+        verb, tone = ("approved", "good") if data.get("approved") else ("denied", "bad")
+    elif entry["type"] == "tool_ended" and data.get("state") != CallState.DONE:
+        verb, tone = "could not call", "bad"
+    return f"{verb} {data['tool']}.{data['action']}", tone
 
 
 def _what(entry: Row, agent: str, *, by_agent: bool) -> str:

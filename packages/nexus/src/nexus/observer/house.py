@@ -9,6 +9,8 @@ from nexus.observer.links import Links
 from nexus.observer.look import Look
 from nexus.observer.newsroom import Newsroom
 from nexus.services.platform import Platform
+from nexus.services.tool_gate import Gate
+from nexus.services.workspace import Workspace
 from nexus.store.tx import Row
 
 Recognise = Callable[[Request, str, str], Awaitable[Row]]
@@ -17,10 +19,16 @@ Recognise = Callable[[Request, str, str], Awaitable[Row]]
 
 @dataclass(frozen=True, kw_only=True)
 class House:
-    """The parts that the pages share; made once."""
+    """The parts that the pages share; made once.
+
+    ``gate`` returns what calls of tools are judged by just now; ``workspace`` is the Slack that
+    this node is connected with, if any.
+    """
 
     platform: Platform
     recognise: Recognise
     look: Look
     links: Links
     newsroom: Newsroom
+    gate: Callable[[], Gate] = Gate
+    workspace: Workspace | None = None

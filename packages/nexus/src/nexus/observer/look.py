@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import unicodedata
 from collections.abc import Collection
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -12,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from nexus import __version__
 from nexus.domain.redaction import without_secrets
+from nexus.domain.tool_calls import CallState
 
 STATUS_WORDS = {
     "TODO": "Waiting",
@@ -30,6 +32,10 @@ SAID = {
     "retried": "The task waits again, with a fresh set of attempts.",
     "changed": "Changed.",
     "spoken": "Said. The agent hears it.",
+    "call-approved": "Approved. Exactly this call is made now.",
+    "call-denied": "Denied. The agent is told.",
+    "rule-added": "The rule holds from now on.",
+    "rule-removed": "Removed. What it allowed is allowed no more.",
     "approved": "Approved. The agent may connect.",
     "rejected": "Rejected. The agent is told when it asks.",
     "woken": "The agent is called.",
@@ -78,6 +84,7 @@ class Look:
             iso=iso,
             length_of=length_of,
             pretty=pretty,
+            to_the_letter=to_the_letter,
             capitalize_first=lambda text: text[:1].upper() + text[1:],
             safe_text=without_secrets,
             status_word=lambda status: STATUS_WORDS.get(status, status),
@@ -92,6 +99,7 @@ class Look:
             ago=ago,
             statuses=STATUS_WORDS,
             priorities=PRIORITY_WORDS,
+            call_states=[str(state) for state in CallState],
         )
 
     def render(self, template: str, **shown: Any) -> str:
@@ -154,3 +162,23 @@ def pretty(value: Any) -> str:
     if isinstance(value, str):
         return value
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def to_the_letter(value: Any) -> str:
+    """Write a JSON value as it is, with JSON's own escapes for what nobody could see.
+
+    So that nothing hides before the eyes of whoever approves it: a sign that turns the direction of
+    writing, for one.
+    """
+    return "".join(map(_visible, orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()))
+
+
+def _visible(sign: str) -> str:
+    hidden = unicodedata.category(sign) in {"Cc", "Cf", "Co", "Zl", "Zp"} and sign != "\n"
+    return _escaped(sign) if hidden else sign
+
+
+def _escaped(sign: str) -> str:
+    """Write a sign as JSON escapes it (RFC 8259): in UTF-16, each half by four digits."""
+    halves = sign.encode("utf-16-be")
+    return "".join(f"\\u{halves[at : at + 2].hex()}" for at in range(0, len(halves), 2))

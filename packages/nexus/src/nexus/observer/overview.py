@@ -1,14 +1,25 @@
 """Where a person sees first what needs one, then how all is, then what happens."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from nexus.domain.principal import Principal
+from nexus.observer import tool_pages
 from nexus.observer.feed import Sentence, sentences
 from nexus.observer.visit import Visit
-from nexus.services import activity, agents, approval, statistics, tasks, threads, views
-from nexus.services.resources import Agent, Stats
+from nexus.services import (
+    activity,
+    agents,
+    approval,
+    approvals,
+    statistics,
+    tasks,
+    threads,
+    views,
+)
+from nexus.services.resources import Agent, Stats, ToolCall
 from nexus.services.tasks import TaskFilter
 from nexus.store.tx import Tx
 from oblivion.protocol import Task, TaskStatus, ThreadMessage
@@ -35,6 +46,8 @@ class Overview:
     by_status: dict[str, int]
     pending: list[Agent]
     pending_count: int
+    calls: list[ToolCall]
+    calls_count: int
     questions: list[Question]
     failures: list[Task]
     feed: list[Sentence]
@@ -42,7 +55,7 @@ class Overview:
     @property
     def needs(self) -> int:
         """How much waits for a person."""
-        return self.pending_count + self.stats.tasks.blocked + len(self.failures)
+        return self.pending_count + self.calls_count + len(self.questions) + len(self.failures)
 
 
 async def page(visit: Visit) -> Response:
@@ -57,20 +70,25 @@ async def page(visit: Visit) -> Response:
 def _glance(tx: Tx, caller: Principal) -> Overview:
     tenant_id = caller.tenant_id
     waiting = approval.pending(tx, tenant_id, limit=_MOST, cursor=None)[:_MOST]
+    calls = tool_pages.waiting(tx, caller, _MOST)
     return Overview(
         stats=statistics.of_tenant(tx, tenant_id),
         by_status=statistics.of_agents(tx, tenant_id),
         pending=agents.present(tx, waiting),
         pending_count=approval.count_pending(tx, tenant_id).count,
-        questions=_questions(tx, tenant_id),
+        calls=calls,
+        calls_count=approvals.count_pending(tx, tenant_id),
+        questions=_questions(tx, tenant_id, {call.task_id for call in calls}),
         failures=_failures(tx, tenant_id),
         feed=sentences(tx, activity.newest(tx, tenant_id, limit=_FEED)),
     )
 
 
-def _questions(tx: Tx, tenant_id: str) -> list[Question]:
-    wanted = TaskFilter(status=TaskStatus.BLOCKED_ON_HUMAN, limit=_MOST)
-    blocked = tasks.search(tx, tenant_id, wanted)[:_MOST]
+def _questions(tx: Tx, tenant_id: str, shown: Collection[str | None]) -> list[Question]:
+    """Return the tasks that wait for an answer; one whose call waits is ``shown`` as that."""
+    wanted = TaskFilter(status=TaskStatus.BLOCKED_ON_HUMAN, limit=_MOST + len(shown))
+    found = tasks.search(tx, tenant_id, wanted)
+    blocked = [row for row in found if row["id"] not in shown][:_MOST]
     return [Question(task=views.task(row), asked=threads.newest(tx, row["id"])) for row in blocked]
 
 

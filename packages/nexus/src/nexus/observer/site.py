@@ -13,7 +13,16 @@ from starlette.types import Receive, Scope, Send
 
 from nexus.domain.errors import Invalid, NexusError, NotFound, Unauthenticated
 from nexus.domain.principal import Principal
-from nexus.observer import entrance, live, overview, task_acts, task_page, task_pages
+from nexus.observer import (
+    entrance,
+    live,
+    overview,
+    task_acts,
+    task_page,
+    task_pages,
+    tool_acts,
+    tool_pages,
+)
 from nexus.observer.house import House, Recognise
 from nexus.observer.links import Links
 from nexus.observer.look import Look
@@ -21,6 +30,8 @@ from nexus.observer.newsroom import Newsroom
 from nexus.observer.visit import Visit, read_form, show, told_when
 from nexus.services.deeds import Requirement
 from nexus.services.platform import Platform
+from nexus.services.tool_gate import Gate
+from nexus.services.workspace import Workspace
 
 logger = structlog.get_logger(__name__)
 
@@ -33,6 +44,7 @@ PAGES: dict[str, Page] = {
     "/board": task_pages.board,
     "/tasks/new": task_pages.new,
     "/tasks/{task_id}": task_page.page,
+    "/tools": tool_pages.page,
 }
 """What admins and viewers see."""
 
@@ -42,6 +54,10 @@ _ACT: dict[str, Page] = {
     "/tasks/{task_id}/retry": task_acts.retry_task,
     "/tasks/{task_id}/priority": task_acts.edit_task,
     "/tasks/{task_id}/messages": task_acts.speak,
+    "/approvals/{approval_id}/approve": tool_acts.approve_call,
+    "/approvals/{approval_id}/deny": tool_acts.deny_call,
+    "/tools/rules": tool_acts.create_tool_rule,
+    "/tools/rules/{rule_id}/remove": tool_acts.remove_tool_rule,
 }
 """What admins do."""
 
@@ -57,13 +73,22 @@ def address(path: str) -> str:
 class Observer:
     """The ASGI app of the pages, for ``/`` and below ``/ui``."""
 
-    def __init__(self, platform: Platform, recognise: Recognise) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        recognise: Recognise,
+        *,
+        gate: Callable[[], Gate] = Gate,
+        workspace: Workspace | None = None,
+    ) -> None:
         self.house = House(
             platform=platform,
             recognise=recognise,
             look=Look({address(path) for path in PAGES}),
             links=Links(platform.clock),
             newsroom=Newsroom(platform),
+            gate=gate,
+            workspace=workspace,
         )
         self._router = Router([*self._routes()], redirect_slashes=False, default=self._nowhere)
 

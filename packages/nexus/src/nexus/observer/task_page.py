@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from starlette.responses import Response
 
 from nexus.domain.principal import Principal
+from nexus.domain.tool_calls import CallState
 from nexus.observer.feed import Sentence, sentences
 from nexus.observer.task_pages import names_of
 from nexus.observer.timeline import Timeline, draw
 from nexus.observer.visit import Visit
-from nexus.services import activity, tasks, threads, views
+from nexus.services import activity, tasks, threads, tool_calls, views
+from nexus.services.resources import ToolCall
 from nexus.store.tx import Tx
 from oblivion.protocol import FINAL_STATUSES, Task, ThreadMessage
 
 _MESSAGES = 500
 _ENTRIES = 500
+_CALLS = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,8 @@ class Shown:
     has_more: bool
     timeline: Timeline
     entries: list[Sentence]
+    calls: list[ToolCall]
+    waiting: list[ToolCall]
 
     @property
     def has_ended(self) -> bool:
@@ -45,6 +50,7 @@ async def page(visit: Visit) -> Response:
 def _shown(tx: Tx, caller: Principal, task_id: str) -> Shown:
     row = tasks.find(tx, caller, task_id)
     thread = threads.page(tx, row["id"], limit=_MESSAGES, after=0)
+    calls = tool_calls.of_task(tx, row["id"], limit=_CALLS)
     entries = activity.of_task(tx, row["id"], limit=_ENTRIES)
     return Shown(
         task=views.task(row),
@@ -54,4 +60,10 @@ def _shown(tx: Tx, caller: Principal, task_id: str) -> Shown:
         has_more=thread.has_more,
         timeline=draw(entries, row["created_at"], tx.now),
         entries=sentences(tx, entries),
+        calls=[tool_calls.view(call) for call in calls],
+        waiting=[
+            tool_calls.view(call, exact=caller.is_admin)
+            for call in calls
+            if call["state"] == CallState.PENDING_APPROVAL
+        ],
     )

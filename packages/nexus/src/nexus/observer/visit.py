@@ -36,6 +36,9 @@ _HEADERS = {
 }
 _SAFE = frozenset({"same-origin", "none"})
 _ONCE = "once"
+_BACK = "back"
+_OURS = frozenset({_ONCE, _BACK})
+"""What a form says for the pages alone."""
 
 
 @dataclass(kw_only=True)
@@ -73,6 +76,10 @@ class Visit:
         """What the query says, without what is empty."""
         return {name: value for name, value in self.request.query_params.items() if value}
 
+    def asked_of(self, *names: str) -> dict[str, str]:
+        """Return what the query says under these names."""
+        return {name: said for name, said in self.asked.items() if name in names}
+
     async def read(self, act: Act[R]) -> R:
         """Return what ``act`` finds for the person, and see the frame at the same moment."""
 
@@ -102,7 +109,7 @@ class Visit:
         Raises:
             ValidationError: it does not fit the command.
         """
-        said = {name: value for name, value in self.form.items() if name != _ONCE}
+        said = {name: value for name, value in self.form.items() if name not in _OURS}
         return command.model_validate(said | more)
 
     def page(self, template: str, status: int = 200, **shown: Any) -> Response:
@@ -115,12 +122,16 @@ class Visit:
         query = "" if said is None else f"?said={said}"
         return RedirectResponse(f"{address}{query}", status_code=303, headers=_HEADERS)
 
+    def back(self, otherwise: str, said: str) -> Response:
+        """Lead the browser back to the page that the form was on, if it says so."""
+        return self.go(inside(self.form.get(_BACK, otherwise)), said)
+
     @property
     def _doer(self) -> Doer:
         return Doer(claimed=self.claimed, requires=self.requires)
 
     def _deed(self) -> Deed:
-        said = {name: value for name, value in self.form.items() if name != _ONCE}
+        said = {name: value for name, value in self.form.items() if name not in _OURS}
         client = self.request.client
         return Deed(
             action=self.operation,
@@ -166,6 +177,12 @@ def told_when(page: Response, error: NexusError) -> Response:
     if retry_after is not None:
         page.headers["Retry-After"] = str(retry_after)
     return page
+
+
+def inside(wanted: str) -> str:
+    """Return where to go on: a page of ours, never another site's."""
+    ours = wanted.startswith(("/ui/", "/?")) and "\\" not in wanted
+    return wanted if ours and wanted.isprintable() else "/"
 
 
 def position(tx: Tx, caller: Principal) -> int:

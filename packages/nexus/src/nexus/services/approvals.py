@@ -125,6 +125,15 @@ def pending(tx: Tx, tenant_id: str, *, limit: int, cursor: str | None) -> Sequen
     return tx.rows(query.order_by(table.c.id).limit(limit + 1))
 
 
+def count_pending(tx: Tx, tenant_id: str) -> int:
+    """Return how many calls wait for a person."""
+    waiting = (table.c.tenant_id == tenant_id) & (table.c.state == CallState.PENDING_APPROVAL)
+    # With its constant written out, the partial index of open calls serves it.
+    is_open = table.c.finished_at.is_(None)
+    number: int = tx.scalar(sa.select(sa.func.count()).select_from(table).where(waiting, is_open))
+    return number
+
+
 def block(tx: Tx, call: Row) -> None:
     """Show that the task of a call waits for a person."""
     if call["attempt"] is None:

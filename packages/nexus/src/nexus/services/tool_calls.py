@@ -273,6 +273,12 @@ def newest(
     return tx.rows(query.order_by(tool_calls.c.id.desc()).limit(limit + 1))
 
 
+def of_task(tx: Tx, task_id: str, *, limit: int) -> list[Row]:
+    """Return the calls that were asked for at a task, oldest first; of more the newest."""
+    mine = select().where(tool_calls.c.task_id == task_id)
+    return list(tx.rows(mine.order_by(tool_calls.c.id.desc()).limit(limit)))[::-1]
+
+
 def view(call: Row, *, exact: bool = False) -> ToolCall:
     """Return a call as HTTP shows it to people: in short, or exactly, as a decision needs it."""
     return ToolCall(

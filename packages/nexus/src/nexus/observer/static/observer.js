@@ -148,7 +148,8 @@
     button?.setAttribute("disabled", "");
     try {
       const body = new URLSearchParams(new FormData(form));
-      const answer = await fetch(form.action, { method: "POST", body, headers: { Accept: "text/html" } });
+      const action = button?.getAttribute("formaction") || form.action;
+      const answer = await fetch(action, { method: "POST", body, headers: { Accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (!answer.ok) return toast(find(".problem", page)?.textContent || `Nexus answered ${answer.status}`, "bad");
       form.reset();
