@@ -75,11 +75,22 @@ STAYS = {
     "python stand_in.py": "a GitHub is ready",
     "python ask.py v3": "may use deploy rollback",
     "python packages/sdk-python/examples/simple_agent.py": "Connected! Agent ID",
-    "python my_agent.py": "my-agent is ready",
+    "oblivion run my_agent:client": "my-agent is ready",
 }
 """Commands that go on until Ctrl-C, each with what it prints once it is at work."""
 
-NOT_PROGRAMS = {"bash", "console", "csv", "ini", "json", "python", "text", "toml"}
+NOT_PROGRAMS = {
+    "bash",
+    "console",
+    "csv",
+    "dockerfile",
+    "ini",
+    "json",
+    "python",
+    "text",
+    "toml",
+    "yaml",
+}
 
 
 def named(page: Path) -> str:
@@ -193,7 +204,8 @@ def test_every_file_of_a_page_is_used_by_a_command_or_another_file() -> None:
         for block in filter(is_file, blocks):
             name = title_of(block) or ""
             others = "\n".join(other.text for other in blocks if other != block)
-            used = name in others or f"from {Path(name).stem} import" in others
+            stem = Path(name).stem
+            used = any(way in others for way in (name, f"from {stem} import", f"run {stem}:"))
             assert used or name in {"conftest.py", "pytest.ini"}, f"{block.page}:{block.line}"
 
 

@@ -3,6 +3,7 @@
 Each test names what is missing, and what a page names that does not exist (any more).
 """
 
+import argparse
 import ast
 import doctest
 import importlib
@@ -19,6 +20,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
 import oblivion
+import oblivion._cli
 from nexus.api import assembly
 from nexus.cli.errors import ExitCode
 from nexus.cli.root import app
@@ -155,6 +157,28 @@ def test_every_option_of_a_command_stands_in_its_section(words: str) -> None:
     documented = {name for row in table(text) for name in in_code(row[0]) if name.startswith("-")}
     assert documented - SHARED_OPTIONS == of_command - SHARED_OPTIONS
     assert documented <= of_command
+
+
+OBLIVION = {
+    name: parser
+    for action in oblivion._cli.parser()._actions
+    if isinstance(action, argparse._SubParsersAction)
+    for name, parser in action.choices.items()
+}
+
+
+@pytest.mark.parametrize("name", OBLIVION)
+def test_every_option_of_the_command_of_agents_stands_in_its_section(name: str) -> None:
+    of_command = {option for action in OBLIVION[name]._actions for option in action.option_strings}
+    text = section(page("cli.md"), f"### oblivion {name}")
+    documented = {name for row in table(text) for name in in_code(row[0]) if name.startswith("-")}
+    assert documented == of_command
+
+
+def test_every_variable_of_agents_processes_stands_in_the_docs() -> None:
+    source = inspect.getsource(oblivion._cli._run)
+    rows = table(section(page("configuration.md"), "## Agents' processes"))
+    assert {row[0] for row in rows} == {f"`{name}`" for name in re.findall(r"OBLIVION_\w+", source)}
 
 
 def test_the_options_that_commands_share_stand_in_the_docs_once() -> None:

@@ -158,3 +158,61 @@ async def test_a_task_for_an_agent_without_a_handler_goes_back(
     await make_client().connect()
     await nexus.assign("t")
     assert (await nexus.next("task_update")).payload["status"] == "TODO"
+
+
+def slow_answer(nexus: ScriptedNexus) -> asyncio.Event:
+    """Hold back Nexus's answers to ``agent_ready`` until the returned event is set."""
+    answering = asyncio.Event()
+
+    async def answer(_call: object) -> dict[str, object]:
+        await answering.wait()
+        return {"acknowledged": True, "epoch": nexus.epoch, "headSeq": 0, "lost": []}
+
+    nexus.answers["agent_ready"] = answer
+    return answering
+
+
+async def test_a_task_that_comes_while_a_connect_is_called_off_is_handed_back(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    """Once Nexus has heard ``agent_ready`` it may send work, which must not vanish."""
+    answering = slow_answer(nexus)
+    client = make_client()
+
+    @client.on_task_assigned
+    async def handle(_payload: TaskAssignedPayload) -> None:
+        raise AssertionError("nothing begins any more")
+
+    connecting = asyncio.create_task(client.connect())
+    await nexus.next("agent_ready")
+    leaving = asyncio.create_task(client.disconnect())
+    await nexus.assign("t")
+    answering.set()
+    assert (await nexus.next("task_update")).payload["status"] == "TODO"
+    with pytest.raises(oblivion.Disconnected):
+        await connecting
+    await leaving
+    assert not client.connected
+    assert nexus.of("agent_ready")[-1].payload["acceptsTasks"] is False
+
+
+async def test_a_task_that_comes_while_a_reconnect_is_called_off_is_handed_back(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    client = make_client(reconnect_delay=0.01, drain_timeout=0.05)
+
+    @client.on_task_assigned
+    async def handle(_payload: TaskAssignedPayload) -> None:
+        raise AssertionError("nothing begins any more")
+
+    await client.connect()
+    await nexus.next("agent_ready")
+    answering = slow_answer(nexus)
+    await nexus.cut()
+    await nexus.next("agent_ready")
+    leaving = asyncio.create_task(client.disconnect())
+    await asyncio.sleep(0.1)  # longer than a drain with nothing to do
+    await nexus.assign("t")
+    answering.set()
+    assert (await nexus.next("task_update")).payload["status"] == "TODO"
+    await leaving

@@ -6,6 +6,7 @@ Everything public is here; modules with an underscore are not.
 from oblivion._client import OblivionClient
 from oblivion._clock import Clock, Timer
 from oblivion._config import Limits
+from oblivion._process import run
 from oblivion._registration import register_agent, registration_status, wait_for_approval
 from oblivion.errors import (
     AgentDisabled,
@@ -141,5 +142,6 @@ __all__ = [
     "WakeUpPayload",
     "register_agent",
     "registration_status",
+    "run",
     "wait_for_approval",
 ]

@@ -23,7 +23,7 @@ from oblivion._config import (
 from oblivion._decorators import HandlerDecorators
 from oblivion._inbox import Inbox
 from oblivion._operations import Operations
-from oblivion._process import run_until_signal
+from oblivion._process import LOOPBACK, run
 from oblivion.errors import AlreadyConnectedError, Disconnected, NotConnectedError, UsageError
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ class OblivionClient(HandlerDecorators, Operations):
         self._identity = Identity(sdk=_sdk(), inbox=Inbox())
         self._current: Parts | None = None
         self._opening: asyncio.Task[None] | None = None
+        self._beginning: Parts | None = None
+        self._called_off = False
         self._running: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -175,16 +177,19 @@ class OblivionClient(HandlerDecorators, Operations):
             )
         self._abilities.handlers.check_reachable(self._settings.on_busy)
         self._abilities.freeze(True)
+        self._called_off = False
         self._opening = asyncio.ensure_future(self._open())
         try:
             await self._opening
         except asyncio.CancelledError:
             if _being_cancelled():
                 raise
-            raise Disconnected("disconnect() was called while connecting") from None
         finally:
-            self._opening = None
+            self._opening = self._beginning = None
             self._abilities.freeze(self._is_live())
+        if self._called_off:
+            await self.disconnect()
+            raise Disconnected("disconnect() was called while connecting")
 
     async def wait(self) -> None:
         """Wait for the end: return after ``disconnect()``, raise when the session cannot go on.
@@ -206,7 +211,7 @@ class OblivionClient(HandlerDecorators, Operations):
         handler has ended. Without a connection it does nothing.
         """
         if self._opening is not None:
-            self._opening.cancel()
+            await self._call_off(self._opening)
         if self._current is None or self._running is None:
             return
         self._current.session.stop()
@@ -226,16 +231,14 @@ class OblivionClient(HandlerDecorators, Operations):
     ) -> None:
         await self.disconnect()
 
-    def run(self) -> None:
+    def run(self, *, livez_port: int | None = None, livez_host: str = LOOPBACK) -> None:
         """Connect and serve until a signal: own the event loop, from start to end.
 
         The first SIGINT or SIGTERM drains as :meth:`disconnect` does, the second quits at once.
-
-        Raises:
-            UsageError: an event loop is running already; await ``connect()`` and ``wait()``.
-            OblivionError: what ``connect()`` and ``wait()`` raise.
+        For the arguments, the errors, and several clients in one process see
+        :func:`oblivion.run`.
         """
-        run_until_signal(self._serve, self.disconnect)
+        run(self, livez_port=livez_port, livez_host=livez_host)
 
     def from_thread(self, call: Coroutine[Any, Any, _T]) -> _T:
         """Make a call from a handler that is a plain function, and return its result.
@@ -270,16 +273,13 @@ class OblivionClient(HandlerDecorators, Operations):
     def _is_live(self) -> bool:
         return self._running is not None and not self._running.done()
 
-    async def _serve(self) -> None:
-        await self.connect()
-        await self.wait()
-
     async def _open(self) -> None:
         # The network libraries load now, on a thread: the loop has other work meanwhile.
         await asyncio.to_thread(import_module, "oblivion._wiring")
         from oblivion._wiring import compose  # noqa: PLC0415 - see above
 
         parts = await compose(self._settings, self._abilities, self._identity, self._clock)
+        self._beginning = parts
         try:
             await parts.session.start()
         except BaseException:
@@ -289,6 +289,16 @@ class OblivionClient(HandlerDecorators, Operations):
         self._current = parts
         self._running = asyncio.create_task(parts.run(), name="oblivion-session")
         self._running.add_done_callback(self._ended)
+
+    async def _call_off(self, opening: asyncio.Task[None]) -> None:
+        """Cancel a connect; complete one over which Nexus may send work, so that it goes back."""
+        self._called_off = True
+        beginning = self._beginning
+        if beginning is not None and beginning.session.announced:
+            beginning.agent.retire()
+        else:
+            opening.cancel()
+        await asyncio.wait({opening})
 
     def _ended(self, running: asyncio.Task[None]) -> None:
         self._abilities.freeze(False)

@@ -57,6 +57,8 @@ class Session:
         self._clock = clock
         self._stopping = asyncio.Event()
         self._online = asyncio.Event()
+        self._decided = asyncio.Event()
+        self._decided.set()
         self._link: Link | None = None
         self._ended: OblivionError | None = None
         self._greeting: ConnectedPayload | None = None
@@ -70,6 +72,11 @@ class Session:
     def agent_id(self) -> str | None:
         """The id that Nexus knows the agent by, once connected."""
         return self._greeting.agent_id if self._greeting is not None else None
+
+    @property
+    def announced(self) -> bool:
+        """Whether Nexus may send work over a connection that is not complete yet."""
+        return not self._decided.is_set()
 
     async def start(self) -> None:
         """Open the first connection, or raise why it cannot be opened."""
@@ -130,6 +137,7 @@ class Session:
         """Tell Nexus to send no more tasks, and finish those at hand."""
         _log.info("draining")
         self._agent.retire()
+        await self._decided.wait()
         link = self._link
         if link is not None and link.alive:
             await self._announce_again(link)
@@ -221,12 +229,14 @@ class Session:
         link.bind(await self._connector.open(token, link.deliver))
         try:
             greeting, ready = await self._shake_hands(link)
+            self._link, self._greeting = link, greeting
+            self._agent.online(link, greeting, ready)
+            link.release(partial(self._agent.receive, link))
         except BaseException:
             await link.close()
             raise
-        self._link, self._greeting = link, greeting
-        self._agent.online(link, greeting, ready)
-        link.release(partial(self._agent.receive, link))
+        finally:
+            self._decided.set()
         self._online.set()
         _log.info("connected", agent_id=greeting.agent_id, session_id=greeting.session_id)
 
@@ -235,6 +245,7 @@ class Session:
         try:
             async with within(self._clock, timeout):
                 greeting = _read_greeting(await link.first(link.greeted))
+                self._decided.clear()
                 said = await link.ask(EventType.AGENT_READY, self._agent.announcement())
                 return greeting, _read_ready(said)
         except TimeoutError:
