@@ -11,20 +11,9 @@ from playwright.async_api import Browser, Page, expect
 
 from browser import PHONE, person
 from live_nexus import ADMIN_SECRET, LiveNexus, nexus_process
-from observer_scene import Scene
+from observer_scene import CORPUS, Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-CORPUS = [
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(2)>",
-    '"><svg onload=alert(3)>',
-    "'-alert(4)-'",
-    "</textarea></title><script>alert(5)</script>",
-    "javascript:alert(6)",
-    "{{7*7}} ${7*7} <%= 7*7 %>",
-    "&lt;script&gt;alert(8)&lt;/script&gt;",
-]
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -288,9 +277,10 @@ async def page_paths(nexus: LiveNexus, task_id: str) -> list[str]:
         "group_id": (await nexus.admin.get("/groups/team"))["id"],
         "project_id": (await nexus.admin.get("/projects/team"))["id"],
     }
-    from nexus.observer.site import PAGES
+    from nexus.observer.site import ADMIN_PAGES, PAGES
 
-    found = [re.sub(r"{(\w+)}", lambda name: names[name[1]], path) for path in PAGES]
+    pages = [*PAGES, *ADMIN_PAGES]
+    found = [re.sub(r"{(\w+)}", lambda name: names[name[1]], path) for path in pages]
     return ["/" if path == "/" else f"/ui{path}" for path in found]
 
 

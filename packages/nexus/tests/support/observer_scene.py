@@ -8,6 +8,18 @@ from typing import Any
 from live_nexus import AGENT_SECRET, LiveNexus
 from socket_agent import SocketAgent, socket_agent, token_for
 
+CORPUS = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(2)>",
+    '"><svg onload=alert(3)>',
+    "'-alert(4)-'",
+    "</textarea></title><script>alert(5)</script>",
+    "javascript:alert(6)",
+    "{{7*7}} ${7*7} <%= 7*7 %>",
+    "&lt;script&gt;alert(8)&lt;/script&gt;",
+]
+"""What must show as text wherever people and agents may write."""
+
 
 @dataclass(kw_only=True)
 class Scene:

@@ -26,6 +26,23 @@ STATUS_WORDS = {
 }
 PRIORITY_WORDS = {1: "Urgent", 2: "High", 3: "Normal", 4: "Low"}
 
+CONNECTION_WORDS = {
+    "offline": "Offline",
+    "connected": "Connected",
+    "idle": "Idle",
+    "working": "Working",
+    "error": "In error",
+}
+STANDING_WORDS = {
+    "online": "Online",
+    "working": "Working",
+    "error": "In error",
+    "offline": "Offline",
+    "pending": "Asks to join",
+    "rejected": "Turned away",
+    "banned": "Banned",
+}
+
 SAID = {
     "created": "The task is stored. It goes to the next agent that fits.",
     "cancelled": "Cancelled. A running handler is being stopped.",
@@ -42,6 +59,8 @@ SAID = {
     "disconnected": "Disconnected. The agent may come back.",
     "banned": "Banned. Its session has ended, and what it held goes to others.",
     "unbanned": "Let in again.",
+    "logged-out": "Logged out. Its tokens are void; its secret gets it new ones.",
+    "shown-before": "This was done already, and its secret was shown then. Rotate it for another.",
     "joined": "The agent is a member now.",
     "removed": "The agent is no member any more.",
     "archived": "Archived. Nothing was deleted.",
@@ -100,6 +119,8 @@ class Look:
             statuses=STATUS_WORDS,
             priorities=PRIORITY_WORDS,
             call_states=[str(state) for state in CallState],
+            connection_words=CONNECTION_WORDS,
+            standings=STANDING_WORDS,
         )
 
     def render(self, template: str, **shown: Any) -> str:

@@ -14,6 +14,8 @@ from starlette.types import Receive, Scope, Send
 from nexus.domain.errors import Invalid, NexusError, NotFound, Unauthenticated
 from nexus.domain.principal import Principal
 from nexus.observer import (
+    agent_acts,
+    agent_pages,
     entrance,
     live,
     overview,
@@ -45,10 +47,29 @@ PAGES: dict[str, Page] = {
     "/tasks/new": task_pages.new,
     "/tasks/{task_id}": task_page.page,
     "/tools": tool_pages.page,
+    "/agents": agent_pages.cards,
+    "/agents/{agent_id}": agent_pages.page,
 }
 """What admins and viewers see."""
 
+ADMIN_PAGES: dict[str, Page] = {
+    "/agents/new": agent_pages.new,
+}
+"""What admins see alone."""
+
 _ACT: dict[str, Page] = {
+    "/agents": agent_acts.create_agent,
+    "/agents/{agent_id}/approve": agent_acts.approve_agent,
+    "/agents/{agent_id}/reject": agent_acts.reject_agent,
+    "/agents/{agent_id}/edit": agent_acts.edit_agent,
+    "/agents/{agent_id}/wake": agent_acts.wake_agent,
+    "/agents/{agent_id}/disconnect": agent_acts.disconnect_agent,
+    "/agents/{agent_id}/logout": agent_acts.log_out_agent,
+    "/agents/{agent_id}/ban": agent_acts.ban_agent,
+    "/agents/{agent_id}/unban": agent_acts.unban_agent,
+    "/agents/{agent_id}/rotate-secret": agent_acts.rotate_secret,
+    "/agents/{agent_id}/groups": agent_acts.add_member,
+    "/agents/{agent_id}/groups/{group_id}/remove": agent_acts.remove_member,
     "/tasks": task_acts.create_task,
     "/tasks/{task_id}/cancel": task_acts.cancel_task,
     "/tasks/{task_id}/retry": task_acts.retry_task,
@@ -108,6 +129,7 @@ class Observer:
             self._outside("/sign-in", "POST", entrance.sign_in),
             self._outside("/enter", "GET", entrance.enter),
             self._inside("/live", "GET", live.stream, _viewer),
+            *(self._inside(path, "GET", page, _admin) for path, page in ADMIN_PAGES.items()),
             *(self._inside(path, "GET", page, _viewer) for path, page in PAGES.items()),
             *(self._inside(path, "POST", page, _admin) for path, page in _ACT.items()),
             *(self._inside(path, "POST", page, _viewer) for path, page in _OWN.items()),

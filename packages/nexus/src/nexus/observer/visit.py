@@ -119,7 +119,8 @@ class Visit:
 
     def go(self, address: str, said: str | None = None) -> Response:
         """Lead the browser on, to say there what was done."""
-        query = "" if said is None else f"?said={said}"
+        sign = "&" if "?" in address else "?"
+        query = "" if said is None else f"{sign}said={said}"
         return RedirectResponse(f"{address}{query}", status_code=303, headers=_HEADERS)
 
     def back(self, otherwise: str, said: str) -> Response:
@@ -163,12 +164,18 @@ def show(
         template,
         now=house.platform.clock(),
         path=request.url.path or path,
+        here=_here(request),
         query=request.url.query,
         theme="light" if light else "dark",
         said=request.query_params.get("said"),
         **shown,
     )
     return HTMLResponse(page, status_code=status, headers=_HEADERS)
+
+
+def _here(request: Request) -> str:
+    """Return the address of a page, so that forms on it lead back there."""
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def told_when(page: Response, error: NexusError) -> Response:

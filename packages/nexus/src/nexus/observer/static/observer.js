@@ -72,7 +72,7 @@
       if (answer.redirected) return void location.assign(location.href);
       if (answer.ok || answer.status === 404) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        if (find("#main", page)) morph(find("#main", page));
+        if (find("#main", page) && !find("[data-secret]")) morph(find("#main", page)); // a secret is shown once
       } else wanted = true;
     } catch {
       wanted = true; // the server is gone; the connection below will tell when it is back
@@ -156,6 +156,7 @@
       if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return void location.assign(answer.url);
       form.closest("details")?.removeAttribute("open");
       morph(find("#main", page));
+      find("[data-secret]")?.scrollIntoView({ block: "center" });
       const said = find("#toasts .toast", page);
       if (said) toast(said.textContent, "good");
     } catch {
@@ -173,6 +174,16 @@
   document.addEventListener("change", (event) => {
     if (event.target.matches("form.filters select")) event.target.form.requestSubmit();
   });
+
+  const copy = async (shown) => {
+    try {
+      await navigator.clipboard.writeText(shown.textContent);
+      toast("Copied.", "good");
+    } catch { // only pages over TLS, or of this machine, may
+      getSelection().selectAllChildren(shown);
+      toast("Selected; copy it with Ctrl+C.", "good");
+    }
+  };
 
   // --- keys ----------------------------------------------------------------------------------------
   let going = false;
@@ -198,6 +209,8 @@
   });
   document.addEventListener("click", (event) => {
     for (const open of document.querySelectorAll("details.confirm[open]")) if (!open.contains(event.target)) open.removeAttribute("open");
+    const copied = event.target.closest?.("button[data-copy]");
+    if (copied) copy(document.getElementById(copied.dataset.copy));
   });
 
   // --- begin ---------------------------------------------------------------------------------------
@@ -208,6 +221,7 @@
   if (find("#live")) connect();
   addEventListener("pagehide", () => {
     Drafts.keep();
+    find("[data-secret]")?.remove(); // so that Back shows nothing
     source?.close();
   });
   addEventListener("pageshow", (event) => {
