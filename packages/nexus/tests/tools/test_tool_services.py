@@ -8,9 +8,20 @@ import pytest
 
 from nexus.domain.errors import Conflict, Invalid, NotFound
 from nexus.domain.tool_policy import Effect, Rule
-from nexus.services import approvals, attempts, leases, retention, stops, tool_calls, tool_runs
+from nexus.services import (
+    approvals,
+    attempts,
+    leases,
+    retention,
+    stops,
+    threads,
+    tool_calls,
+    tool_runs,
+    views,
+)
 from nexus.services.approvals import Approve
 from nexus.services.groups import CreateGroup, create
+from nexus.store.schema import tasks
 from nexus.store.tool_tables import tool_calls as table
 from oblivion.protocol import EventType, TaskStatus, ToolCode, ToolOffer, ToolRequest
 from service_world import update
@@ -297,6 +308,27 @@ def test_the_task_is_blocked_on_a_human_while_its_call_waits(world: ToolWorld) -
     assert world.show(task.id).status is TaskStatus.BLOCKED_ON_HUMAN, "another one waits still"
     world.decide(calls[1], approve=True)
     assert world.show(task.id).status is TaskStatus.IN_PROGRESS
+
+
+def test_nothing_but_the_decision_ends_what_a_task_is_blocked_on(world: ToolWorld) -> None:
+    agent, ref, task = at_work(world)
+    world.allow("*", requires_approval=True)
+    call = world.request(ref, task_id=task.id)
+    world.look()
+    row = world.run(lambda tx: tx.one(views.select_tasks().where(tasks.c.id == task.id)))
+    ann = threads.Author(id="ann", name="Ann", is_human=True)
+    world.run(threads.post, row, ann, "what is that call for?")
+    assert world.show(task.id).status is TaskStatus.BLOCKED_ON_HUMAN, "a message is no approval"
+    said = update(task, TaskStatus.IN_PROGRESS, progress=0.5)
+    ack = world.run(attempts.update, agent, said)
+    assert ack.task.status is TaskStatus.BLOCKED_ON_HUMAN, "nor is what the agent says"
+    assert world.show(task.id).progress == 0.5
+    world.decide(call, approve=True)
+    assert world.show(task.id).status is TaskStatus.IN_PROGRESS
+    world.run(attempts.update, agent, update(task, TaskStatus.BLOCKED_ON_HUMAN))
+    row = world.run(lambda tx: tx.one(views.select_tasks().where(tasks.c.id == task.id)))
+    world.run(threads.post, row, ann, "go on")
+    assert world.show(task.id).status is TaskStatus.IN_PROGRESS, "what was decided blocks no more"
 
 
 def test_a_task_goes_on_when_nobody_approves_in_time(world: ToolWorld) -> None:

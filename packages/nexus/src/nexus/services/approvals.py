@@ -7,8 +7,6 @@ hash of exactly this call, which is looked at again before the call is made.
 from collections.abc import Sequence
 from datetime import timedelta
 
-import sqlalchemy as sa
-
 from nexus.domain.errors import Conflict, LeaseLost, NotFound
 from nexus.domain.tool_calls import CallState, params_hash
 from nexus.domain.tool_policy import KnownRule
@@ -151,17 +149,9 @@ def block(tx: Tx, call: Row) -> None:
 
 
 def unblock(tx: Tx, call: Row) -> None:
-    """Let the task of a call go on, unless another call of it waits still."""
+    """Let the task of a call that waits no more go on, unless another call of it waits still."""
     task = _held(tx, call)
-    if task is None or task["status"] != TaskStatus.BLOCKED_ON_HUMAN:
-        return
-    others = (
-        (table.c.task_id == call["task_id"])
-        & (table.c.attempt == call["attempt"])
-        & (table.c.id != call["id"])
-        & (table.c.state == CallState.PENDING_APPROVAL)
-    )
-    if not tx.rows(sa.select(table.c.id).where(others).limit(1)):
+    if task is not None and task["status"] == TaskStatus.BLOCKED_ON_HUMAN:
         attempts.resume(tx, task)
 
 

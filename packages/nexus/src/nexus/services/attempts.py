@@ -9,9 +9,11 @@ import sqlalchemy as sa
 from nexus.domain.backoff import retry_delay_ms
 from nexus.domain.errors import LeaseLost
 from nexus.domain.tasks import AttemptEnd, check_holder_move, end_attempt
+from nexus.domain.tool_calls import CallState
 from nexus.services import activity, events, leases, sessions, views
 from nexus.store.schema import is_held, is_waiting, tasks
 from nexus.store.statement import Statement
+from nexus.store.tool_tables import tool_calls
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import (
     FINAL_STATUSES,
@@ -44,6 +46,16 @@ _ENDING = (
     .order_by(tasks.c.holder_agent_id)
     .limit(sa.bindparam("limit"))
     .with_for_update(of=tasks, skip_locked=True)
+)
+_UNDECIDED = Statement(
+    sa.select(tool_calls.c.id)
+    .where(
+        tool_calls.c.task_id == sa.bindparam("task_id"),
+        tool_calls.c.attempt == sa.bindparam("attempt"),
+        tool_calls.c.state == CallState.PENDING_APPROVAL,
+        tool_calls.c.finished_at.is_(None),
+    )
+    .limit(1)
 )
 _EXPIRED = Statement(_ENDING.where(tasks.c.lease_expires_at <= sa.bindparam("now")))
 _LATE = Statement(_ENDING.where(tasks.c.deadline_at <= sa.bindparam("now")))
@@ -122,21 +134,29 @@ def update(tx: Tx, agent_id: str, wish: TaskUpdate) -> TaskUpdateAck:
 
 
 def _go_on(tx: Tx, task: Row, wish: TaskUpdate) -> Row:
-    values: dict[str, Any] = {"status": wish.status}
+    status = task["status"] if _waits_for_approval(tx, task) else wish.status
+    values: dict[str, Any] = {"status": status}
     if wish.progress is not None:
         values["progress"] = wish.progress
     after = move(tx, task, values)
-    started = task["status"] != wish.status
+    moved = task["status"] != status
     activity.record(
         tx,
         task["tenant_id"],
-        _NOUNS[wish.status] if started else "task_progress",
+        _NOUNS[status] if moved else "task_progress",
         agent_id=task["holder_agent_id"],
         task=task,
         progress=wish.progress,
         message=wish.message,
     )
     return after
+
+
+def _waits_for_approval(tx: Tx, task: Row) -> bool:
+    """Whether the task is blocked on a call that a person has not decided about yet."""
+    if task["status"] != TaskStatus.BLOCKED_ON_HUMAN:
+        return False
+    return tx.one(_UNDECIDED, task_id=task["id"], attempt=task["attempt"]) is not None
 
 
 def _let_go(tx: Tx, task: Row, wish: TaskUpdate) -> Row:
@@ -170,7 +190,10 @@ def start(tx: Tx, agent_id: str, task_id: str) -> None:
 
 
 def resume(tx: Tx, task: Row) -> None:
-    """Move a held task to IN_PROGRESS: it begins, or a person answered what it was blocked on."""
+    """Move a held task to IN_PROGRESS: it begins, or a person answered what it was blocked on.
+
+    While a call of it waits for approval it stays blocked, whatever people say in its thread.
+    """
     wish = TaskUpdate(task_id=task["id"], attempt=task["attempt"], status=TaskStatus.IN_PROGRESS)
     _go_on(tx, task, wish)
 

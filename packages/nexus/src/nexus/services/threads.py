@@ -91,7 +91,8 @@ def format_ts(microseconds: int) -> str:
 def post(tx: Tx, task: Row, author: Author, text: str, manner: Manner = PLAINLY) -> Posted:
     """Add a message to the thread, tell the holder, wake whom it mentions.
 
-    A person's message sends a task that was blocked on a human back to IN_PROGRESS.
+    A person's message sends a task that was blocked on a human back to IN_PROGRESS, unless a call
+    of it waits for approval.
 
     Raises:
         Invalid: the text is too long to be sent to an agent.

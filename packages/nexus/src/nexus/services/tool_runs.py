@@ -115,9 +115,10 @@ def _give_up(tx: Tx, call: Row, keeper: Keeper) -> Step:
         return _finish(tx, call, keeper, Outcome(error=unwanted.error, code=unwanted.code))
     if call["due_at"] > tx.now:
         return NOTHING
-    approvals.unblock(tx, call)
     error = "nobody approved the call in time"
-    return _finish(tx, call, keeper, Outcome(error=error, code=ToolCode.APPROVAL_EXPIRED))
+    step = _finish(tx, call, keeper, Outcome(error=error, code=ToolCode.APPROVAL_EXPIRED))
+    approvals.unblock(tx, call)
+    return step
 
 
 def _after_decision(tx: Tx, call: Row, keeper: Keeper) -> Step:
