@@ -202,6 +202,7 @@ except ValueError:
     log.exception("failed {QUOTED}", client_secret="{CHOSEN}", headers=["Bearer {QUOTED}"])
     logging.getLogger("b").exception("failed url=%s", "postgresql://u:{PASSWORD}@h/d")
 logging.getLogger("c").warning("GET /socket.io/?EIO=4&token=%s", "{CHOSEN}")
+logging.getLogger("mcp.client").error("a server answered %s", "a secret without a form")
 log.info("fine", token_id="id-1", seconds=0.5)
 """
 
@@ -215,6 +216,7 @@ def test_whatever_reaches_the_log_is_looked_through(tmp_path: Path) -> None:
     assert [record["level"] for record in records] == ["error", "error", "warning", "info"]
     assert "ValueError: bad [redacted]" in records[0]["exception"]
     assert (records[3]["token_id"], records[3]["seconds"]) == ("id-1", 0.5)
+    assert "without a form" not in logged.err
 
 
 def test_the_database_holds_none_of_those_that_open_something(planted: Planted) -> None:

@@ -315,7 +315,7 @@ def test_nothing_but_the_decision_ends_what_a_task_is_blocked_on(world: ToolWorl
     world.allow("*", requires_approval=True)
     call = world.request(ref, task_id=task.id)
     world.look()
-    row = world.run(lambda tx: tx.one(views.select_tasks().where(tasks.c.id == task.id)))
+    row = world.run(lambda tx: tx.rows(views.select_tasks().where(tasks.c.id == task.id))[0])
     ann = threads.Author(id="ann", name="Ann", is_human=True)
     world.run(threads.post, row, ann, "what is that call for?")
     assert world.show(task.id).status is TaskStatus.BLOCKED_ON_HUMAN, "a message is no approval"
@@ -326,7 +326,7 @@ def test_nothing_but_the_decision_ends_what_a_task_is_blocked_on(world: ToolWorl
     world.decide(call, approve=True)
     assert world.show(task.id).status is TaskStatus.IN_PROGRESS
     world.run(attempts.update, agent, update(task, TaskStatus.BLOCKED_ON_HUMAN))
-    row = world.run(lambda tx: tx.one(views.select_tasks().where(tasks.c.id == task.id)))
+    row = world.run(lambda tx: tx.rows(views.select_tasks().where(tasks.c.id == task.id))[0])
     world.run(threads.post, row, ann, "go on")
     assert world.show(task.id).status is TaskStatus.IN_PROGRESS, "what was decided blocks no more"
 

@@ -17,6 +17,9 @@ _SHARED = (
 # uvicorn.error tells at INFO of every connection, with the query that may carry a token.
 _QUIET = ("uvicorn.access", "uvicorn.error", "engineio", "socketio", "httpx2", "alembic")
 
+# The MCP SDK logs what servers answer, secrets included; `nexus.tools` tells what went wrong.
+_SILENT = ("mcp",)
+
 
 def configure_logging(level: str) -> None:
     """Send every logger's records to stderr; called by the command, never by the library."""
@@ -41,6 +44,8 @@ def configure_logging(level: str) -> None:
     root.setLevel(level.upper())
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
