@@ -7,6 +7,8 @@ hash of exactly this call, which is looked at again before the call is made.
 from collections.abc import Sequence
 from datetime import timedelta
 
+import sqlalchemy as sa
+
 from nexus.domain.errors import Conflict, LeaseLost, NotFound
 from nexus.domain.tool_calls import CallState, params_hash
 from nexus.domain.tool_policy import KnownRule
