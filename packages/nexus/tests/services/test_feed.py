@@ -181,3 +181,22 @@ def test_a_feed_restored_from_a_server_that_counted_further_goes_on(
 def order_of_all(tx: Tx) -> list[int]:
     query = sa.select(feed.c.id).order_by(feed.c.txid, feed.c.id)
     return [row["id"] for row in tx.rows(query)]
+
+
+def test_a_search_looks_no_farther_than_it_may_and_goes_on_from_there(
+    world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity, "FARTHEST", 4)
+    write(world, "agent_woken", *["task_done"] * 5, "agent_woken", "task_done")
+    found, cursors = [], []
+    cursor = None
+    while True:
+        wanted = activity.ActivityFilter(kind=activity.Kind.AGENTS, cursor=cursor, limit=1)
+        entries, cursor = world.run(activity.search, world.admin.tenant_id, wanted)
+        found += [entry["type"] for entry in entries]
+        cursors.append(cursor)
+        if cursor is None or len(cursors) > 9:
+            break
+    assert found[:2] == ["agent_woken", "agent_woken"]
+    assert len(cursors) >= 2
+    assert cursors[:-1] == sorted(set(cursors[:-1]), reverse=True)

@@ -83,6 +83,7 @@ NO_STEPS = {
     "activity.newest": _FOR_PEOPLE,
     "activity.of_task": _FOR_PEOPLE,
     "activity.position": _FOR_PEOPLE,
+    "activity.search": _FOR_PEOPLE,
     "activity.since": _FOR_PEOPLE,
     "agents.counts": _FOR_PEOPLE,
     "agents.list_all": _FOR_PEOPLE,

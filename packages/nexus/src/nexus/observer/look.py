@@ -51,6 +51,8 @@ SAID = {
     "spoken": "Said. The agent hears it.",
     "call-approved": "Approved. Exactly this call is made now.",
     "call-denied": "Denied. The agent is told.",
+    "delivery-retried": "It is tried again, before all that came after it.",
+    "agent-resumed": "What the agent says is shown in Slack again.",
     "rule-added": "The rule holds from now on.",
     "rule-removed": "Removed. What it allowed is allowed no more.",
     "approved": "Approved. The agent may connect.",

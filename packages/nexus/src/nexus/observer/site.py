@@ -19,6 +19,8 @@ from nexus.observer import (
     entrance,
     live,
     overview,
+    records,
+    slack_pages,
     task_acts,
     task_page,
     task_pages,
@@ -49,6 +51,9 @@ PAGES: dict[str, Page] = {
     "/tools": tool_pages.page,
     "/agents": agent_pages.cards,
     "/agents/{agent_id}": agent_pages.page,
+    "/activity": records.activity,
+    "/audit": records.audit,
+    "/slack": slack_pages.page,
 }
 """What admins and viewers see."""
 
@@ -79,6 +84,8 @@ _ACT: dict[str, Page] = {
     "/approvals/{approval_id}/deny": tool_acts.deny_call,
     "/tools/rules": tool_acts.create_tool_rule,
     "/tools/rules/{rule_id}/remove": tool_acts.remove_tool_rule,
+    "/deliveries/{delivery_id}/retry": slack_pages.retry_delivery,
+    "/slack/agents/{agent_id}/resume": slack_pages.resume_in_slack,
 }
 """What admins do."""
 

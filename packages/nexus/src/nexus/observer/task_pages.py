@@ -78,13 +78,15 @@ def _found(tx: Tx, caller: Principal, wanted: TaskFilter) -> Found:
 
 def _resolved(tx: Tx, caller: Principal, wanted: TaskFilter) -> TaskFilter:
     """Put an agent's id in the place of its client id; whoever is none has no tasks."""
-    if wanted.agent_id is None:
-        return wanted
+    return wanted.model_copy(update={"agent_id": own_id(tx, caller, wanted.agent_id)})
+
+
+def own_id(tx: Tx, caller: Principal, named: str | None) -> str | None:
+    """Return the id of the agent that is named by it or its client id; else what was said."""
     try:
-        own_id = agents.row(tx, caller.tenant_id, wanted.agent_id)["id"]
+        return None if named is None else str(agents.row(tx, caller.tenant_id, named)["id"])
     except NexusError:
-        own_id = wanted.agent_id
-    return wanted.model_copy(update={"agent_id": own_id})
+        return named
 
 
 def names_of(tx: Tx, rows: Any) -> dict[str, str]:

@@ -1,13 +1,20 @@
 """Where it is recorded what happened, for people: the feed of Observer and ``nexus tail``."""
 
+from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import Field
 
+from nexus.services.command import Command
 from nexus.store.schema import activity
 from nexus.store.tx import Row, Tx
 
 _PLACE = sa.tuple_(activity.c.txid, activity.c.id)
+
+
+FARTHEST = 5_000
+"""So many entries one search looks at."""
 
 
 def topic(tenant_id: str) -> str:
@@ -48,6 +55,68 @@ def newest(tx: Tx, tenant_id: str, *, limit: int, before: int | None = None) -> 
     if place is not None:
         query = query.where(place > _PLACE)
     return list(tx.rows(query.order_by(activity.c.txid.desc(), activity.c.id.desc()).limit(limit)))
+
+
+class Kind(StrEnum):
+    """What entries are about."""
+
+    TASKS = "tasks"
+    MESSAGES = "messages"
+    AGENTS = "agents"
+    TOOLS = "tools"
+    TEAMS = "teams"
+    DELIVERIES = "deliveries"
+
+
+_TYPES = {
+    Kind.TASKS: ("task_%",),
+    Kind.MESSAGES: ("message_%",),
+    Kind.AGENTS: ("agent_%", "agents_%", "secret_%", "access_%"),
+    Kind.TOOLS: ("tool_%", "approval_%"),
+    Kind.TEAMS: ("group_%", "project_%", "token_%"),
+    Kind.DELIVERIES: ("delivery_%", "mirror_%"),
+}
+
+
+class ActivityFilter(Command):
+    """Which entries are wanted; ``cursor`` continues below the one with that id."""
+
+    kind: Kind | None = None
+    agent_id: str | None = Field(default=None, max_length=128)
+    project_id: str | None = Field(default=None, max_length=64)
+    cursor: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+def search(tx: Tx, tenant_id: str, wanted: ActivityFilter) -> tuple[list[Row], int | None]:
+    """Return entries that fit, newest first, and the cursor that goes on from there, if any does.
+
+    It looks at no more than :data:`FARTHEST` entries, so that what is seldom takes no longer than
+    what is frequent; the cursor goes on behind those.
+    """
+    query = _settled(tx, tenant_id)
+    place = None if wanted.cursor is None else _place(tx, wanted.cursor)
+    if place is not None:
+        query = query.where(place > _PLACE)
+    query = query.order_by(activity.c.txid.desc(), activity.c.id.desc())
+    near = query.limit(FARTHEST).subquery()
+    fitting = sa.select(near).order_by(near.c.txid.desc(), near.c.id.desc())
+    found = list(tx.rows(_fitting(fitting, near.c, wanted).limit(wanted.limit + 1)))
+    if len(found) > wanted.limit:
+        return found[:-1], int(found[-2]["id"])
+    last = tx.one(query.offset(FARTHEST - 1).limit(1))
+    return found, None if last is None else int(last["id"])
+
+
+def _fitting(query: sa.Select[Any], columns: Any, wanted: ActivityFilter) -> sa.Select[Any]:
+    if wanted.kind is not None:
+        likes = [columns.type.like(pattern) for pattern in _TYPES[wanted.kind]]
+        query = query.where(sa.or_(*likes))
+    for name in ("agent_id", "project_id"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(columns[name] == value)
+    return query
 
 
 def since(tx: Tx, tenant_id: str, *, after: int, limit: int) -> list[Row]:
