@@ -7,6 +7,7 @@ import signal
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 
 from agent_program import AgentProgram, oblivion
 from eventually import eventually
-from live_nexus import LiveNexus, live_nexus
+from live_nexus import Admin, LiveNexus, live_nexus
 from oblivion.protocol import FINAL_STATUSES
 
 AGENT = """
@@ -62,7 +63,8 @@ class Deploys:
 
     async def deploy(self) -> None:
         """Start a process and end it at a random moment, also before it is there."""
-        await self._fill()
+        async with Admin(self._live.url) as admin:  # an older token would expire on the way
+            await self._fill(admin)
         async with self._agent() as agent:
             if self._chance.random() < 0.8:
                 await agent.printed("connected", patience=20)
@@ -72,8 +74,8 @@ class Deploys:
 
     async def finish(self) -> list[dict[str, Any]]:
         """Let one last process finish what is there, and return all tasks."""
-        async with self._agent() as agent:
-            await eventually(self._is_all_done, what="every task has ended")
+        async with self._agent() as agent, Admin(self._live.url) as admin:
+            await eventually(partial(self._is_all_done, admin), what="every task has ended")
             agent.send(signal.SIGTERM)
             await self._see_the_end(agent)
         return self._done
@@ -90,14 +92,14 @@ class Deploys:
         self.begun.update(re.findall(r"^begin (\S+)$", agent.output, re.MULTILINE))
         self.ended.update(re.findall(r"^end (\S+)$", agent.output, re.MULTILINE))
 
-    async def _fill(self) -> None:
-        await self._is_all_done()
+    async def _fill(self, admin: Admin) -> None:
+        await self._is_all_done(admin)
         while len(self._open) < IN_HAND:
-            self._open.add((await self._live.admin.task("Work", maxAttempts=1))["id"])
+            self._open.add((await admin.task("Work", maxAttempts=1))["id"])
 
-    async def _is_all_done(self) -> bool:
+    async def _is_all_done(self, admin: Admin) -> bool:
         for task_id in list(self._open):
-            task = await self._live.admin.get(f"/tasks/{task_id}")
+            task = await admin.get(f"/tasks/{task_id}")
             if task["status"] in FINAL_STATUSES:
                 self._open.remove(task_id)
                 self._done.append(task)

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from oblivion._cli import _run
+from oblivion._cli import _new, _run
 from oblivion._cli._errors import CliError, ExitCode
 
 __all__ = ["main", "parser"]
@@ -29,6 +29,7 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--version", action="version", version=f"oblivion-sdk {_version()}")
     commands = root.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _run.add_to(commands)
+    _new.add_to(commands)
     return root
 
 
