@@ -118,6 +118,8 @@ NO_STEPS = {
     "installation.put_note": _FOR_SLACK,
     "installation.reset_admin": "a lost secret is replaced from the machine itself",
     "mailbox.backlog": _FOR_PEOPLE,
+    "statistics.of_groups": _FOR_PEOPLE,
+    "statistics.of_projects": _FOR_PEOPLE,
     "roster.history": _FOR_PEOPLE,
     "roster.roles": _FOR_PEOPLE,
     "roster.search": _FOR_PEOPLE,

@@ -24,6 +24,10 @@ STATUS_WORDS = {
     "FAILED": "Failed",
     "CANCELLED": "Cancelled",
 }
+POLICY_WORDS = {
+    "assign": "Nexus assigns tasks",
+    "claim": "agents claim tasks",
+}
 PRIORITY_WORDS = {1: "Urgent", 2: "High", 3: "Normal", 4: "Low"}
 
 CONNECTION_WORDS = {
@@ -62,6 +66,9 @@ SAID = {
     "banned": "Banned. Its session has ended, and what it held goes to others.",
     "unbanned": "Let in again.",
     "logged-out": "Logged out. Its tokens are void; its secret gets it new ones.",
+    "group-made": "The group is there. Give it agents, and a project for their work.",
+    "project-made": "The project is there. Give it tasks.",
+    "token-shown-before": "This token was made already, and shown then. Revoke it for another.",
     "shown-before": "This was done already, and its secret was shown then. Rotate it for another.",
     "joined": "The agent is a member now.",
     "removed": "The agent is no member any more.",
@@ -123,6 +130,7 @@ class Look:
             call_states=[str(state) for state in CallState],
             connection_words=CONNECTION_WORDS,
             standings=STANDING_WORDS,
+            policies=POLICY_WORDS,
         )
 
     def render(self, template: str, **shown: Any) -> str:

@@ -17,6 +17,8 @@ from nexus.observer import (
     agent_acts,
     agent_pages,
     entrance,
+    group_acts,
+    group_pages,
     live,
     overview,
     records,
@@ -24,6 +26,7 @@ from nexus.observer import (
     task_acts,
     task_page,
     task_pages,
+    token_pages,
     tool_acts,
     tool_pages,
 )
@@ -54,11 +57,18 @@ PAGES: dict[str, Page] = {
     "/activity": records.activity,
     "/audit": records.audit,
     "/slack": slack_pages.page,
+    "/groups": group_pages.all_groups,
+    "/groups/{group_id}": group_pages.group,
+    "/projects": group_pages.all_projects,
+    "/projects/{project_id}": group_pages.project,
 }
 """What admins and viewers see."""
 
 ADMIN_PAGES: dict[str, Page] = {
     "/agents/new": agent_pages.new,
+    "/groups/new": group_pages.new_group,
+    "/projects/new": group_pages.new_project,
+    "/tokens": token_pages.page,
 }
 """What admins see alone."""
 
@@ -75,6 +85,16 @@ _ACT: dict[str, Page] = {
     "/agents/{agent_id}/rotate-secret": agent_acts.rotate_secret,
     "/agents/{agent_id}/groups": agent_acts.add_member,
     "/agents/{agent_id}/groups/{group_id}/remove": agent_acts.remove_member,
+    "/tokens": token_pages.create_registration_token,
+    "/tokens/{token_id}/revoke": token_pages.revoke_registration_token,
+    "/groups": group_acts.create_group,
+    "/groups/{group_id}/edit": group_acts.edit_group,
+    "/groups/{group_id}/archive": group_acts.archive_group,
+    "/groups/{group_id}/members": group_acts.add_member,
+    "/groups/{group_id}/members/{agent_id}/remove": group_acts.remove_member,
+    "/projects": group_acts.create_project,
+    "/projects/{project_id}/edit": group_acts.edit_project,
+    "/projects/{project_id}/archive": group_acts.archive_project,
     "/tasks": task_acts.create_task,
     "/tasks/{task_id}/cancel": task_acts.cancel_task,
     "/tasks/{task_id}/retry": task_acts.retry_task,

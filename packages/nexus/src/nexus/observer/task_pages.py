@@ -132,4 +132,5 @@ def _newest(tx: Tx, caller: Principal, stages: tuple[TaskStatus, ...]) -> list[R
 
 async def new(visit: Visit) -> Response:
     """Show the form for a new task."""
-    return visit.page("task_new.html", projects=await visit.read(open_projects))
+    choices = await visit.read(open_projects)
+    return visit.page("task_new.html", projects=choices, wanted=visit.asked.get("project_id"))

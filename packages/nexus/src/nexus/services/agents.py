@@ -261,6 +261,7 @@ def edit(tx: Tx, caller: Principal, agent_id: str, wish: EditAgent) -> Agent:
     agent = row(tx, caller.tenant_id, agent_id)
     values = {**wish.changes(), "updated_at": tx.now}
     tx.change(agents.update().where(agents.c.id == agent["id"]).values(values))
+    activity.record(tx, caller.tenant_id, "agent_edited", agent_id=agent["id"], by=caller.client_id)
     tx.wake(leases.DISPATCH)
     return show(tx, caller.tenant_id, agent["id"])
 

@@ -108,7 +108,9 @@ def edit(tx: Tx, caller: Principal, group_id: str, wish: EditGroup) -> Group:
     group = row(tx, caller.tenant_id, group_id)
     values = {**wish.changes(), "updated_at": tx.now}
     tx.change(groups.update().where(groups.c.id == group["id"]).values(values))
-    return view(row(tx, caller.tenant_id, group["id"]))
+    changed = row(tx, caller.tenant_id, group["id"])
+    activity.record(tx, caller.tenant_id, "group_edited", name=changed["name"], by=caller.client_id)
+    return view(changed)
 
 
 def archive(tx: Tx, caller: Principal, group_id: str) -> None:
@@ -149,6 +151,7 @@ def add_member(tx: Tx, caller: Principal, group_id: str, wish: AddMember) -> Mem
     group = row(tx, caller.tenant_id, group_id)
     agent_id = _agent_id(tx, caller.tenant_id, wish.agent_id)
     join(tx, group["id"], agent_id, wish.role)
+    _record_member(tx, caller, "group_joined", agent_id, group)
     found = members(tx, caller.tenant_id, group["id"])
     return next(member for member in found if member.agent_id == agent_id)
 
@@ -181,3 +184,9 @@ def remove_member(tx: Tx, caller: Principal, group_id: str, agent_id: str) -> No
     mine = (group_members.c.group_id == group["id"]) & (group_members.c.agent_id == own_id)
     if not tx.change(group_members.delete().where(mine)):
         raise NotFound(f"agent {agent_id} is no member of {group['name']}")
+    _record_member(tx, caller, "group_left", own_id, group)
+
+
+def _record_member(tx: Tx, caller: Principal, type_: str, agent_id: str, group: Row) -> None:
+    about = {"agent_id": agent_id, "message": group["name"], "by": caller.client_id}
+    activity.record(tx, caller.tenant_id, type_, **about)

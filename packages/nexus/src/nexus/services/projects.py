@@ -150,7 +150,11 @@ def edit(tx: Tx, caller: Principal, project_id: str, wish: EditProject) -> Proje
     values = {**changes, "updated_at": tx.now}
     tx.change(projects.update().where(projects.c.id == project["id"]).values(values))
     tx.wake(leases.DISPATCH)
-    return view(row(tx, caller.tenant_id, project["id"]))
+    changed = row(tx, caller.tenant_id, project["id"])
+    activity.record(
+        tx, caller.tenant_id, "project_edited", name=changed["name"], by=caller.client_id
+    )
+    return view(changed)
 
 
 def archive(tx: Tx, caller: Principal, project_id: str) -> None:

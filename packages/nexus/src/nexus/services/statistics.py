@@ -1,5 +1,8 @@
 """Where the numbers are taken that show a tenant or a project at a glance."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import sqlalchemy as sa
 
 from nexus.services import agents, projects, tasks
@@ -32,16 +35,47 @@ def of_project(tx: Tx, tenant_id: str, project_id: str) -> ProjectStats:
 
 def of_tasks(tx: Tx, tenant_id: str, project_id: str | None = None) -> TaskCounts:
     """Return how many tasks stand where, in a tenant or in one of its projects."""
-    counts = tasks.counts(tx, tenant_id, project_id)
-    return TaskCounts(
-        todo=counts[TaskStatus.TODO],
-        claimed=counts[TaskStatus.CLAIMED],
-        in_progress=counts[TaskStatus.IN_PROGRESS],
-        blocked=counts[TaskStatus.BLOCKED_ON_HUMAN],
-        done=counts[TaskStatus.DONE],
-        failed=counts[TaskStatus.FAILED],
-        cancelled=counts[TaskStatus.CANCELLED],
+    return _counted(tasks.counts(tx, tenant_id, project_id))
+
+
+def of_projects(tx: Tx, project_ids: Sequence[str]) -> dict[str, TaskCounts]:
+    """Return how many tasks of each project stand where; for callers that know they are seen."""
+    table = schema.tasks
+    found: dict[str, dict[TaskStatus, int]] = {project_id: {} for project_id in project_ids}
+    query = (
+        sa.select(table.c.project_id, table.c.status, sa.func.count().label("number"))
+        .where(table.c.project_id.in_(project_ids))
+        .group_by(table.c.project_id, table.c.status)
     )
+    for row in tx.rows(query):
+        found[row["project_id"]][TaskStatus(row["status"])] = row["number"]
+    return {project_id: _counted(counts) for project_id, counts in found.items()}
+
+
+def _counted(counts: Mapping[TaskStatus, int]) -> TaskCounts:
+    return TaskCounts(
+        todo=counts.get(TaskStatus.TODO, 0),
+        claimed=counts.get(TaskStatus.CLAIMED, 0),
+        in_progress=counts.get(TaskStatus.IN_PROGRESS, 0),
+        blocked=counts.get(TaskStatus.BLOCKED_ON_HUMAN, 0),
+        done=counts.get(TaskStatus.DONE, 0),
+        failed=counts.get(TaskStatus.FAILED, 0),
+        cancelled=counts.get(TaskStatus.CANCELLED, 0),
+    )
+
+
+def of_groups(tx: Tx, group_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Return how many agents and open projects each group has."""
+    members, work = schema.group_members, schema.projects
+    agents_in = _numbers(tx, members.c.group_id, members.c.group_id.in_(group_ids))
+    of_them = work.c.group_id.in_(group_ids) & work.c.archived_at.is_(None)
+    projects_in = _numbers(tx, work.c.group_id, of_them)
+    return {id_: (agents_in.get(id_, 0), projects_in.get(id_, 0)) for id_ in group_ids}
+
+
+def _numbers(tx: Tx, by: sa.Column[Any], where: sa.ColumnElement[bool]) -> dict[str, int]:
+    query = sa.select(by.label("of"), sa.func.count().label("number")).where(where).group_by(by)
+    return {row["of"]: row["number"] for row in tx.rows(query)}
 
 
 def of_agents(tx: Tx, tenant_id: str) -> dict[str, int]:

@@ -91,6 +91,7 @@
       const [kind, id] = topic.split(":");
       if (kind === "task") return news.tasks.includes(id);
       if (kind === "agent") return news.agents.includes(id);
+      if (news.types.includes(topic)) return true;
       return topic.endsWith("*") && news.types.some((type) => type.startsWith(topic.slice(0, -1)));
     });
   };
@@ -217,6 +218,7 @@
   Drafts.restore();
   settleToasts();
   tellTimes();
+  find("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }); // on a phone they scroll
   setInterval(tellTimes, 5000);
   if (find("#live")) connect();
   addEventListener("pagehide", () => {
