@@ -264,7 +264,7 @@ def recorded() -> Iterator[str]:
     """Yield the words that are recorded: those in services and integrations that look like one."""
     of_services = re.compile(
         r"(task|agent|group|project|message|token|tool|approval|tool_rule|delivery)_[a-z]+ed"
-        r"|task_progress|task_done"
+        r"|task_progress|task_done|group_left"
         r"|agent_status|agent_woken|task_retrying|agent_logged_out|agents_(stopped|resumed)"
         r"|access_revoked|secret_rotated|mirror_(paused|resumed)"
     )
