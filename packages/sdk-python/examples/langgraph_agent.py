@@ -1,10 +1,12 @@
 """A LangGraph agent that summarises texts: it plans, asks when a task is unclear, acts, reviews. ::
 
-              .----- unclear: ask a person ------.
-              v                                  |
-    START -> plan -> clear? -> act -> review -> good enough? -> END
-                                ^                  |
-                                '------ no --------'
+    START -> plan -> clear? -> act -> done? -> review -> good enough? -> END
+              ^       |         ^       |                   |
+              '- ask -'         |- use -'                   |
+                                '------------ no -----------'
+
+To ask interrupts the graph until a person has answered in the task's thread. To use is to call the
+tools that Nexus allows this agent, if it allows any.
 
 Without a key it runs on :class:`LocalModel`, a few rules that run anywhere and always say the same.
 With ``ANTHROPIC_API_KEY`` or ``OPENAI_API_KEY`` the same graph runs on a real model. ::
@@ -18,21 +20,26 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Literal, TypedDict
 
 from langchain_core.language_models import BaseChatModel, SimpleChatModel
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.tools import BaseTool
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 
 from oblivion import OblivionClient, OblivionError, TaskAssignedPayload
+from oblivion.integrations.langgraph import ask_human, langchain_tools, run_graph
 
 PROVIDERS = {
     "ANTHROPIC_API_KEY": ("langchain-anthropic", "anthropic:claude-sonnet-4-5"),
     "OPENAI_API_KEY": ("langchain-openai", "openai:gpt-5-mini"),
 }
-MAX_QUESTIONS, MAX_DRAFTS = 2, 3
+MAX_QUESTIONS, MAX_DRAFTS, MAX_USES = 2, 3, 5
 ANSWER_TIMEOUT = 3600.0  # seconds that a person may take
 
 PLAN = (
@@ -50,24 +57,30 @@ class StillUnclear(Exception):
     """People were asked often enough; the message is the question that is still open."""
 
 
+class TooManyUses(Exception):
+    """The model asks for tools again and again."""
+
+
 class State(TypedDict, total=False):
     """What the nodes know of one task; each node returns what it changes."""
 
-    task_id: str
     task: str
     plan: str
+    messages: list[AnyMessage]
     draft: str
     verdict: str
     questions: int
+    uses: int
     drafts: int
 
 
 class Summariser:
     """The nodes of the graph and the ways between them."""
 
-    def __init__(self, client: OblivionClient, model: BaseChatModel) -> None:
-        self._client = client
+    def __init__(self, model: BaseChatModel, tools: Sequence[BaseTool] = ()) -> None:
         self._model = model
+        self._tools = {tool.name: tool for tool in tools}
+        self._worker = model.bind_tools(list(tools)) if tools else model
 
     async def plan(self, state: State) -> State:
         """Decide what to do, or what to ask."""
@@ -78,16 +91,27 @@ class Summariser:
         question, asked = state["plan"].removeprefix("QUESTION:").strip(), state.get("questions", 0)
         if asked >= MAX_QUESTIONS:
             raise StillUnclear(question)
-        answer = await self._client.ask_human(state["task_id"], question, timeout=ANSWER_TIMEOUT)
+        answer = ask_human(question)
         return {"task": f"{state['task']}\n\n{question}\n{answer.content}", "questions": asked + 1}
 
     async def act(self, state: State) -> State:
-        """Write a draft, with an eye on what was wrong with the last one."""
-        parts = [state["task"], f"Plan: {state['plan']}"]
-        if remark := state.get("verdict"):
-            parts.append(f"The last draft was refused: {remark}")
-        draft = await self._say(ACT, "\n\n".join(parts))
-        return {"draft": draft, "drafts": state.get("drafts", 0) + 1}
+        """Write a draft, or ask for tools; with an eye on what was wrong with the last draft."""
+        messages = state.get("messages") or self._order(state)
+        answer = await self._worker.ainvoke(messages)
+        if answer.tool_calls:
+            return {"messages": [*messages, answer]}
+        drafts = state.get("drafts", 0) + 1
+        return {"messages": [], "draft": answer.text.strip(), "drafts": drafts}
+
+    async def use(self, state: State) -> State:
+        """Have Nexus run the tools that the model asked for; what fails is told to the model."""
+        messages, uses = state["messages"], state.get("uses", 0) + 1
+        if uses > MAX_USES:
+            raise TooManyUses(f"the model asked for tools {uses} times")
+        asked = messages[-1]
+        calls = asked.tool_calls if isinstance(asked, AIMessage) else []
+        said = [await self._tools[call["name"]].ainvoke(call) for call in calls]
+        return {"messages": [*messages, *said], "uses": uses}
 
     async def review(self, state: State) -> State:
         """Judge the draft."""
@@ -98,47 +122,68 @@ class Summariser:
         """Go on to work, unless there is something to ask."""
         return "ask" if state["plan"].startswith("QUESTION:") else "act"
 
+    def is_done(self, state: State) -> Literal["use", "review"]:
+        """Go on to review, unless the model wants tools first."""
+        return "use" if state["messages"] else "review"
+
     def is_good(self, state: State) -> Literal["act", "__end__"]:
         """End with a good draft, or when enough of them were written."""
         good = state["verdict"].strip().upper().startswith("OK")
         return "__end__" if good or state["drafts"] >= MAX_DRAFTS else "act"
+
+    def _order(self, state: State) -> list[AnyMessage]:
+        parts = [state["task"], f"Plan: {state['plan']}"]
+        if remark := state.get("verdict"):
+            parts.append(f"The last draft was refused: {remark}")
+        return [SystemMessage(ACT), HumanMessage("\n\n".join(parts))]
 
     async def _say(self, role: str, content: str) -> str:
         answer = await self._model.ainvoke([SystemMessage(role), HumanMessage(content)])
         return answer.text.strip()
 
 
-def build_graph(nodes: Summariser) -> CompiledStateGraph[State, None, State, State]:
-    """Return the graph drawn above."""
+def build_graph(
+    nodes: Summariser, checkpointer: BaseCheckpointSaver[Any] | None = None
+) -> CompiledStateGraph[State, None, State, State]:
+    """Return the graph drawn above; to ask, it needs a checkpointer."""
     graph = StateGraph(State)
     graph.add_node("plan", nodes.plan)
     graph.add_node("ask", nodes.ask)
     graph.add_node("act", nodes.act)
+    graph.add_node("use", nodes.use)
     graph.add_node("review", nodes.review)
     graph.add_edge(START, "plan")
     graph.add_conditional_edges("plan", nodes.is_clear)
     graph.add_edge("ask", "plan")
-    graph.add_edge("act", "review")
+    graph.add_conditional_edges("act", nodes.is_done)
+    graph.add_edge("use", "act")
     graph.add_conditional_edges("review", nodes.is_good, {"act": "act", "__end__": END})
-    return graph.compile()
+    return graph.compile(checkpointer=checkpointer)
 
 
 def create_agent(client: OblivionClient, model: BaseChatModel) -> None:
     """Have the graph work on every task; each node that ends is progress that people see."""
-    graph = build_graph(Summariser(client, model))
-    milestones = {"plan": 0.25, "ask": 0.25, "act": 0.75, "review": 1.0}
+    milestones = {"plan": 0.25, "ask": 0.25, "act": 0.75, "use": 0.5, "review": 1.0}
+    # Attempts go on where the last one stopped; one in a database outlives this process too.
+    checkpointer = InMemorySaver()
 
     @client.on_task_assigned
     async def summarise(payload: TaskAssignedPayload) -> dict[str, Any]:
-        state: State = {
-            "task_id": payload.task_id,
-            "task": f"{payload.title}\n\n{payload.description}",
-        }
+        async def report(node: str, _changes: object) -> None:
+            await client.report_progress(payload.task_id, milestones[node], f"{node}: done")
+
         await client.update_status("working", payload.task_id, "Planning...")
-        async for step in graph.astream(state, stream_mode="updates"):
-            for node, changes in step.items():
-                state.update(changes)
-                await client.report_progress(payload.task_id, milestones[node], f"{node}: done")
+        tools = langchain_tools(client, await client.list_tools(), task_id=payload.task_id)
+        graph = build_graph(Summariser(model, tools), checkpointer)
+        inputs: State = {"task": f"{payload.title}\n\n{payload.description}"}
+        try:
+            state = await run_graph(
+                client, graph, payload, inputs, answer_timeout=ANSWER_TIMEOUT, on_step=report
+            )
+        except (StillUnclear, TooManyUses):
+            await checkpointer.adelete_thread(payload.task_id)  # another attempt begins anew
+            raise
+        await checkpointer.adelete_thread(payload.task_id)
         await client.post_message(payload.task_id, state["draft"])
         await client.update_status("idle")
         return {"summary": state["draft"], "plan": state["plan"], "drafts": state["drafts"]}
@@ -170,6 +215,10 @@ class LocalModel(SimpleChatModel):
     @property
     def _llm_type(self) -> str:
         return "local-rules"
+
+    def bind_tools(self, *_args: Any, **_kwargs: Any) -> "LocalModel":
+        """Rules need no tools."""
+        return self
 
     def _call(self, messages: list[BaseMessage], *_args: Any, **_kwargs: Any) -> str:
         role, content = messages[0].text, messages[-1].text

@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,8 @@ from example_agents import (
 )
 from free_port import free_port
 from live_nexus import Admin, NexusProcess
+from oblivion import OblivionClient
+from oblivion.testing import FakeNexus
 
 EXAMPLES = ["simple_agent", "code_reviewer", "langgraph_agent"]
 _numbers = itertools.count(1)
@@ -316,9 +319,64 @@ async def test_the_graph_writes_again_what_its_review_refused() -> None:
     from langchain_core.language_models import FakeListChatModel
 
     says = ["the plan", "a first draft", "too long", "a second draft", "OK"]
-    graph = example.build_graph(example.Summariser(None, FakeListChatModel(responses=says)))
-    state = await graph.ainvoke({"task_id": "t", "task": "Summarise"})
+    graph = example.build_graph(example.Summariser(FakeListChatModel(responses=says)))
+    state = await graph.ainvoke({"task": "Summarise"})
     assert (state["draft"], state["drafts"], state["verdict"]) == ("a second draft", 2, "OK")
+
+
+async def test_the_graph_uses_what_nexus_allows_and_asks_as_the_model_says() -> None:
+    """A scripted model, and tools that answer and fail."""
+    example = load_example("langgraph_agent")
+    client = OblivionClient("http://localhost:9", "my-agent", "secret")
+    example.create_agent(client, scripted_model())
+    async with FakeNexus() as nexus, nexus.agent(client):
+        nexus.tool("library", fetch=lambda params: f"the text of {params['title']}", burn=burn)
+        task = await nexus.assign("Summarise the book")
+        await nexus.expect_message(task, "Which book?", kind="question")
+        await nexus.say(task, "Momo")
+        done = await nexus.expect_status(task, "DONE")
+    assert done.result == {"summary": "a girl", "plan": "read Momo", "drafts": 1}
+    assert [wish.params for wish in nexus.tool_requests] == [{"title": "Momo"}, {}]
+    assert [wish.task_id for wish in nexus.tool_requests] == [task.id, task.id]
+
+
+def scripted_model() -> Any:
+    """A model that says what stands here, and reads what its tools said."""
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import AIMessage, ToolMessage
+    from langchain_core.outputs import ChatGeneration, ChatResult
+
+    calls = [
+        {"type": "tool_call", "id": name, "name": f"library_{name}", "args": args}
+        for name, args in (("fetch", {"title": "Momo"}), ("burn", {}))
+    ]
+    says = [
+        AIMessage("QUESTION: Which book?"),
+        AIMessage("read Momo"),
+        AIMessage("", tool_calls=calls),
+        AIMessage("a girl"),
+        AIMessage("OK"),
+    ]
+
+    class Scripted(BaseChatModel):
+        @property
+        def _llm_type(self) -> str:
+            return "scripted"
+
+        def bind_tools(self, tools: Any, **_: Any) -> Any:
+            assert [tool.name for tool in tools] == ["library_burn", "library_fetch"]
+            return self
+
+        def _generate(self, messages: Any, *_: Any, **__: Any) -> ChatResult:
+            said = [one.text for one in messages if isinstance(one, ToolMessage)]
+            assert said in ([], ["the text of Momo", "tool_failed: no fire here"])
+            return ChatResult(generations=[ChatGeneration(message=says.pop(0))])
+
+    return Scripted()
+
+
+def burn(_: Any) -> Any:
+    raise ValueError("no fire here")
 
 
 @pytest.mark.skipif(

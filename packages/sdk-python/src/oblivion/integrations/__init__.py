@@ -1,0 +1,1 @@
+"""Where Oblivion meets other libraries; each module needs the extra of its name."""
