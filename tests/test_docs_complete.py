@@ -28,7 +28,7 @@ from nexus.gateway.calls import CALLS
 from nexus.integrations.slack import manifest
 from nexus.services import retention
 from nexus.settings import Settings
-from oblivion import Limits, OblivionClient, _config, _incoming
+from oblivion import Limits, OblivionClient, _config, _incoming, _network
 from oblivion.protocol import (
     CancelReason,
     ErrorCode,
@@ -173,6 +173,13 @@ def test_every_option_of_the_command_of_agents_stands_in_its_section(name: str) 
     text = section(page("cli.md"), f"### oblivion {name}")
     documented = {name for row in table(text) for name in in_code(row[0]) if name.startswith("-")}
     assert documented == of_command
+
+
+def test_every_variable_of_agents_networks_stands_in_the_docs() -> None:
+    rows = table(section(page("configuration.md"), "## Agents' networks"))
+    assert {row[0]: row[1] for row in rows} == {
+        f"`{variable}`": f"`{field}`" for variable, field in _network.VARIABLES.items()
+    }
 
 
 def test_every_variable_of_agents_processes_stands_in_the_docs() -> None:

@@ -10,6 +10,8 @@ from engineio import base_client
 import oblivion
 from oblivion import TaskAssignedPayload
 from oblivion._clock import SystemClock
+from oblivion._network import Network
+from oblivion._route import find_route
 from oblivion._socketio import SocketIOConnector
 from scripted_nexus import MakeClient, ScriptedNexus
 
@@ -38,7 +40,7 @@ async def test_a_connection_whose_closing_is_cut_off_is_closed_all_the_same(
     nexus: ScriptedNexus,
 ) -> None:
     """A client may be disconnected while it tidies up after a try to come back that failed."""
-    connector = SocketIOConnector(nexus.url, SystemClock(), 5.0)
+    connector = SocketIOConnector(find_route(nexus.url, Network()), SystemClock(), 5.0)
     connection = await connector.open("a token", lambda _event, _data: None)
     closing = asyncio.create_task(connection.close(flush=False))
     await asyncio.sleep(0)

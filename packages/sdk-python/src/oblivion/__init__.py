@@ -6,6 +6,7 @@ Everything public is here; modules with an underscore are not.
 from oblivion._client import OblivionClient
 from oblivion._clock import Clock, Timer
 from oblivion._config import Limits
+from oblivion._network import Network
 from oblivion._process import run
 from oblivion._registration import register_agent, registration_status, wait_for_approval
 from oblivion.errors import (
@@ -109,6 +110,7 @@ __all__ = [
     "LeaseLost",
     "Limits",
     "MessageKind",
+    "Network",
     "NexusUnreachable",
     "NoFreeSlot",
     "NotConnectedError",

@@ -104,6 +104,8 @@ class ClientCredentials:
 def unreachable(http: httpx2.AsyncClient, error: httpx2.HTTPError) -> NexusUnreachable:
     """Return the error for a request that got no answer."""
     reason = str(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        reason += "; name the authority that it comes from in Network.ca_file"
     return NexusUnreachable(f"Nexus at {http.base_url} cannot be reached: {reason}")
 
 

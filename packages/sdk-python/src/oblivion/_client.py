@@ -22,6 +22,7 @@ from oblivion._config import (
 )
 from oblivion._decorators import HandlerDecorators
 from oblivion._inbox import Inbox
+from oblivion._network import Network
 from oblivion._operations import Operations
 from oblivion._process import LOOPBACK, run
 from oblivion.errors import AlreadyConnectedError, Disconnected, NotConnectedError, UsageError
@@ -57,6 +58,8 @@ class OblivionClient(HandlerDecorators, Operations):
             :meth:`messages`), ``interrupt`` (the handler is cancelled and called again, with what
             was said in ``payload.messages``) or ``reject`` (they are told that nobody reads it).
         limits: the bounds of queues and waits.
+        network: proxy, certificate authorities and client certificate; see
+            :class:`~oblivion.Network`.
         clock: where time comes from; tests bring their own.
 
     Raises:
@@ -78,6 +81,7 @@ class OblivionClient(HandlerDecorators, Operations):
         drain_timeout: float = 30.0,
         on_busy: BusyPolicy = "queue",
         limits: Limits | None = None,
+        network: Network | None = None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__()
@@ -93,6 +97,7 @@ class OblivionClient(HandlerDecorators, Operations):
             drain_timeout=drain_timeout,
             on_busy=on_busy,
             limits=limits if limits is not None else Limits(),
+            network=network if network is not None else Network(),
         )
         self._clock: Clock = clock if clock is not None else SystemClock()
         self._identity = Identity(sdk=_sdk(), inbox=Inbox())
@@ -110,7 +115,10 @@ class OblivionClient(HandlerDecorators, Operations):
         ``OBLIVION_NEXUS_URL``, ``OBLIVION_CLIENT_ID`` and ``OBLIVION_CLIENT_SECRET`` are
         required; ``OBLIVION_AUTO_RECONNECT``, ``OBLIVION_RECONNECT_DELAY``,
         ``OBLIVION_CAPABILITIES`` (separated by commas), ``OBLIVION_VERSION``,
-        ``OBLIVION_MAX_CONCURRENCY`` and ``OBLIVION_DRAIN_TIMEOUT`` are optional.
+        ``OBLIVION_MAX_CONCURRENCY`` and ``OBLIVION_DRAIN_TIMEOUT`` are optional, and so are
+        those of the :class:`~oblivion.Network`: ``OBLIVION_PROXY``, ``OBLIVION_CA_FILE``,
+        ``OBLIVION_CLIENT_CERTIFICATE``, ``OBLIVION_CLIENT_KEY`` and
+        ``OBLIVION_CLIENT_KEY_PASSWORD``.
 
         Raises:
             ConfigurationError: a required variable is missing, or one cannot be read.
@@ -138,7 +146,7 @@ class OblivionClient(HandlerDecorators, Operations):
 
         ``options`` are those of the client that a test may want to change: ``nexus_url``,
         ``client_secret``, ``auto_reconnect``, ``reconnect_delay``, ``max_concurrency``,
-        ``drain_timeout``, ``limits`` and ``clock``.
+        ``drain_timeout``, ``limits``, ``network`` and ``clock``.
 
         Raises:
             AlreadyConnectedError: the client is connected, or is just connecting.

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from oblivion._busy import BUSY_POLICIES, BusyPolicy
 from oblivion._checks import SETTINGS
 from oblivion._clock import Clock
+from oblivion._network import Network, network_from_env
 from oblivion.errors import ConfigurationError
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
@@ -43,7 +44,7 @@ class Limits:
             hints (``task_available``), which Nexus does not repeat, the newest is left out.
         offers: offered tasks kept for claiming; beyond it the least urgent is forgotten.
         handler_threads: threads for handlers that are plain functions; further ones wait.
-        connect_timeout: for each step of opening a connection.
+        connect_timeout: for each step of opening a connection, and of a request over HTTP.
         ack_timeout: for an acknowledgement on a live connection; none means it is dead.
         close_timeout: for sending what is left when the client stops.
     """
@@ -78,6 +79,7 @@ class Settings:
     drain_timeout: float = 30.0
     on_busy: BusyPolicy = "queue"
     limits: Limits = field(default_factory=Limits)
+    network: Network = field(default_factory=Network)
 
     def __post_init__(self) -> None:
         SETTINGS.text("client_id", self.client_id)
@@ -92,6 +94,8 @@ class Settings:
             )
         if not isinstance(self.limits, Limits):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
             raise SETTINGS.wrong_type("limits must be an oblivion.Limits")
+        if not isinstance(self.network, Network):  # pyright: ignore[reportUnnecessaryIsInstance] - as above
+            raise SETTINGS.wrong_type("network must be an oblivion.Network")
 
 
 class Overrides(TypedDict, total=False):
@@ -104,6 +108,7 @@ class Overrides(TypedDict, total=False):
     max_concurrency: int
     drain_timeout: float
     limits: Limits
+    network: Network
     clock: Clock
 
 
@@ -167,7 +172,8 @@ def options_from_env(environ: Mapping[str, str] | None = None) -> dict[str, Any]
     missing = [name for name in _REQUIRED if name not in given]
     if missing:
         raise ConfigurationError(f"set the environment variable(s) {', '.join(missing)}")
-    return {_VARIABLES[name][0]: _VARIABLES[name][1](name, text) for name, text in given.items()}
+    options = {_VARIABLES[name][0]: _VARIABLES[name][1](name, text) for name, text in given.items()}
+    return {**options, "network": network_from_env(env)}
 
 
 def _as_text(_name: str, text: str) -> str:

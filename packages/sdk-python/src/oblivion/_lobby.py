@@ -12,7 +12,9 @@ from pydantic import BaseModel, ValidationError
 from oblivion._auth import unreachable
 from oblivion._config import Secret
 from oblivion._link import unreadable
+from oblivion._network import Network
 from oblivion._refusals import RETRYABLE_STATUSES, refused_request
+from oblivion._route import find_route, open_http
 from oblivion.protocol import Registration, RegistrationStatus
 
 _TIMEOUT_S = 10.0
@@ -79,11 +81,11 @@ class Lobby:
         raise AssertionError("the last try returns or raises")
 
 
-async def open_lobby(nexus_url: str) -> Lobby:
+async def open_lobby(nexus_url: str, network: Network) -> Lobby:
     """Return a lobby at this address; it must be closed."""
     # On a thread, for it reads hundreds of certificates from the disk.
-    http = await asyncio.to_thread(httpx2.AsyncClient, base_url=nexus_url + "/", timeout=_TIMEOUT_S)
-    return Lobby(http)
+    route = await asyncio.to_thread(find_route, nexus_url, network)
+    return Lobby(open_http(route, _TIMEOUT_S))
 
 
 def _retry_after(response: httpx2.Response) -> float:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from oblivion._checks import ARGUMENTS
 from oblivion._clock import Clock, SystemClock, sleep, within
 from oblivion._config import Secret, clean_url
+from oblivion._network import Network
 from oblivion.errors import AgentPending, AgentRejected, OblivionError
 from oblivion.protocol import ApprovalStatus, ErrorCode, Registration, RegistrationStatus
 
@@ -29,6 +30,7 @@ async def register_agent(  # noqa: PLR0913 - what a registration says
     description: str = "",
     email: str | None = None,
     capabilities: Iterable[str] = (),
+    network: Network | None = None,
 ) -> Registration:
     """Ask to join the group of a registration token, and return what to connect with.
 
@@ -44,6 +46,7 @@ async def register_agent(  # noqa: PLR0913 - what a registration says
         description: what it is good for.
         email: whom to ask about it.
         capabilities: what it can do, such as ``["python", "review"]``.
+        network: how Nexus is reached.
 
     Returns:
         The registration. Keep its ``client_secret`` now: nobody shows it again.
@@ -69,13 +72,13 @@ async def register_agent(  # noqa: PLR0913 - what a registration says
     }
     if ARGUMENTS.optional_text("email", email) is not None:
         body["email"] = email
-    async with await _lobby(nexus_url) as lobby:
+    async with await _lobby(nexus_url, network) as lobby:
         registration = await lobby.register(body)
     return registration.model_copy(update={"client_secret": secret.reveal()})
 
 
 async def registration_status(
-    nexus_url: str, client_id: str, client_secret: str
+    nexus_url: str, client_id: str, client_secret: str, *, network: Network | None = None
 ) -> RegistrationStatus:
     """Return whether an admin has approved or rejected the agent, or it still waits.
 
@@ -86,17 +89,18 @@ async def registration_status(
         InvalidArgument: an argument is wrong. ConfigurationError for the URL.
     """
     who, secret = _credentials(client_id, client_secret)
-    async with await _lobby(nexus_url) as lobby:
+    async with await _lobby(nexus_url, network) as lobby:
         return await lobby.status(who, secret)
 
 
-async def wait_for_approval(
+async def wait_for_approval(  # noqa: PLR0913 - whom to ask, and how to wait
     nexus_url: str,
     client_id: str,
     client_secret: str,
     *,
     timeout: float | None = None,
     poll_interval: float = 5.0,
+    network: Network | None = None,
     clock: Clock | None = None,
 ) -> RegistrationStatus:
     """Return when an admin has approved the agent; look every ``poll_interval`` seconds.
@@ -109,6 +113,7 @@ async def wait_for_approval(
         client_secret: its secret.
         timeout: how many seconds to wait; None waits without end.
         poll_interval: how many seconds to wait between two looks.
+        network: how Nexus is reached.
         clock: where time comes from; tests bring their own.
 
     Raises:
@@ -123,7 +128,7 @@ async def wait_for_approval(
     pause = ARGUMENTS.number("poll_interval", poll_interval, low=0, above=True)
     time: Clock = clock if clock is not None else SystemClock()
     try:
-        async with within(time, seconds), await _lobby(nexus_url) as lobby:
+        async with within(time, seconds), await _lobby(nexus_url, network) as lobby:
             status = await lobby.status(who, secret)
             while status.approval_status is ApprovalStatus.PENDING:
                 await sleep(time, pause)
@@ -153,10 +158,10 @@ def _credentials(client_id: str, client_secret: str) -> tuple[str, Secret]:
     return ARGUMENTS.text("client_id", client_id), secret
 
 
-async def _lobby(nexus_url: str) -> "Lobby":
+async def _lobby(nexus_url: str, network: Network | None) -> "Lobby":
     url = clean_url(nexus_url)
     # The network libraries load now, on a thread: the loop may have other work.
     await asyncio.to_thread(import_module, "oblivion._lobby")
     from oblivion._lobby import open_lobby  # noqa: PLC0415 - see above
 
-    return await open_lobby(url)
+    return await open_lobby(url, network or Network())

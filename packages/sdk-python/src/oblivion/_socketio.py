@@ -6,6 +6,7 @@ callback, never ``call``: a pending ``call`` is not woken by a disconnect.
 """
 
 import asyncio
+import base64
 import logging
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -19,6 +20,7 @@ from engineio import base_client  # pyright: ignore[reportMissingTypeStubs] - th
 
 from oblivion._clock import Clock, within
 from oblivion._refusals import refused_connect
+from oblivion._route import Route
 from oblivion._transport import OnAck, OnEvent
 from oblivion.errors import ConnectRefused, NexusUnreachable
 from oblivion.protocol import MAX_FRAME_BYTES, NAMESPACE
@@ -38,21 +40,21 @@ _Outgoing: TypeAlias = tuple[str, dict[str, Any], OnAck | None]
 class SocketIOConnector:
     """Opens Socket.IO connections over WebSocket."""
 
-    def __init__(self, nexus_url: str, clock: Clock, timeout: float) -> None:
-        self._url = nexus_url
+    def __init__(self, route: Route, clock: Clock, timeout: float) -> None:
+        self._route = route
         self._clock = clock
         self._timeout = timeout
 
     async def open(self, token: str, on_event: OnEvent) -> "SocketIOConnection":
         """Open a connection on the agents' namespace; see :class:`~._transport.Connector`."""
-        connection = SocketIOConnection(on_event)
+        connection = SocketIOConnection(self._route, on_event)
         try:
             async with within(self._clock, self._timeout):
-                await connection.open(self._url, token)
+                await connection.open(token)
         except TimeoutError:
             await connection.close(flush=False)
             raise NexusUnreachable(
-                f"{self._url} did not complete the connection within {self._timeout:g} s"
+                f"{self._route.url} did not complete the connection within {self._timeout:g} s"
             ) from None
         except BaseException:
             await connection.close(flush=False)
@@ -63,28 +65,30 @@ class SocketIOConnector:
 class SocketIOConnection:
     """One Socket.IO connection, used once."""
 
-    def __init__(self, on_event: OnEvent) -> None:
+    def __init__(self, route: Route, on_event: OnEvent) -> None:
+        self._url = route.url
         loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[str] = loop.create_future()
         self._opened: asyncio.Future[ConnectRefused | None] = loop.create_future()
         self._outgoing: asyncio.Queue[_Outgoing] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
-        self._http = aiohttp.ClientSession(trust_env=True)
+        self._http = aiohttp.ClientSession()
         self._sio: Any = socketio.AsyncClient(
             reconnection=False,
             handle_sigint=False,
             logger=_SILENT,
             engineio_logger=_SILENT,
             http_session=self._http,
-            websocket_extra_options={"max_msg_size": 4 * MAX_FRAME_BYTES},
+            websocket_extra_options={"max_msg_size": 4 * MAX_FRAME_BYTES, **_way(route)},
         )
         self._sio.on("connect", self._on_connect, namespace=NAMESPACE)
         self._sio.on("connect_error", self._on_refused, namespace=NAMESPACE)
         self._sio.on("disconnect", self._on_disconnect, namespace=NAMESPACE)
         self._sio.on("*", partial(self._on_event, on_event), namespace=NAMESPACE)
 
-    async def open(self, url: str, token: str) -> None:
+    async def open(self, token: str) -> None:
         """Connect and wait for the namespace; raises what :class:`Connector` promises."""
+        url = self._url
         base_path = urlsplit(url).path.strip("/")
         try:
             await self._sio.connect(
@@ -188,6 +192,18 @@ class SocketIOConnection:
     def _on_event(self, on_event: OnEvent, event: str, *data: Any) -> None:
         if not self.closed.done():
             on_event(event, data[0] if data else None)
+
+
+def _way(route: Route) -> dict[str, Any]:
+    """Return a route as options of aiohttp."""
+    options: dict[str, Any] = {} if route.tls is None else {"ssl": route.tls}
+    if route.proxy is not None:
+        options["proxy"] = route.proxy.url
+        if route.proxy.user is not None:
+            said = f"{route.proxy.user}:{route.proxy.password}".encode()
+            shown = f"Basic {base64.b64encode(said).decode()}"
+            options["proxy_headers"] = {"Proxy-Authorization": shown}
+    return options
 
 
 async def _to_the_end(work: Coroutine[Any, Any, None]) -> None:

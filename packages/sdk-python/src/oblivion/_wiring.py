@@ -10,6 +10,7 @@ from oblivion._auth import ClientCredentials
 from oblivion._clock import Clock
 from oblivion._config import Settings
 from oblivion._rest import Rest
+from oblivion._route import find_route, open_http
 from oblivion._session import Session
 from oblivion._socketio import SocketIOConnector
 
@@ -37,14 +38,10 @@ async def compose(
     """Build a session that has not started."""
     timeout = settings.limits.connect_timeout
     # On a thread, for it reads hundreds of certificates from the disk, where there is TLS at all.
-    http = await asyncio.to_thread(
-        httpx2.AsyncClient,
-        base_url=settings.nexus_url + "/",
-        timeout=timeout,
-        verify=settings.nexus_url.startswith("https:"),
-    )
+    route = await asyncio.to_thread(find_route, settings.nexus_url, settings.network)
+    http = open_http(route, timeout)
     tokens = ClientCredentials(http, settings.client_id, settings.client_secret, clock)
     agent = Agent(settings, abilities, identity, clock)
-    connector = SocketIOConnector(settings.nexus_url, clock, timeout)
+    connector = SocketIOConnector(route, clock, timeout)
     session = Session(settings, agent, connector, tokens, clock)
     return Parts(session=session, agent=agent, rest=Rest(http, tokens), http=http)

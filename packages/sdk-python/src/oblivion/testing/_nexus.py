@@ -6,6 +6,7 @@ from typing import Self, Unpack
 
 from oblivion import OblivionClient
 from oblivion._config import Overrides
+from oblivion._network import Network
 from oblivion.errors import UsageError
 from oblivion.protocol import (
     FINAL_STATUSES,
@@ -33,6 +34,7 @@ from oblivion.testing._told import story_of
 from oblivion.testing._tools import Answer, Tools
 
 _RECONNECT_SECONDS = 0.01
+_DIRECT = Network(trust_env=False)
 
 
 class FakeNexus:
@@ -124,7 +126,7 @@ class FakeNexus:
         In the end it is disconnected, and what its handlers still do is cancelled; give
         ``drain_timeout`` to see them finish.
         """
-        given = self.credentials(client.client_id)
+        given: Overrides = {**self.credentials(client.client_id), "network": _DIRECT}
         given.update(options)
         with client.override(**given):
             async with client:
