@@ -17,6 +17,7 @@ from nexus.integrations.slack.webhook import SlackWebhook
 from nexus.key_watch import KeyWatch
 from nexus.keys import AdminCredentials, load_keys
 from nexus.observer import Observer
+from nexus.self_checks import examine
 from nexus.services.platform import Platform
 from nexus.services.tokens import Tokens
 from nexus.services.webhooks import Webhook
@@ -81,7 +82,13 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
             api = create_api(
                 platform, settings.guess_limits, browsers, sources, slack, lambda: tools.gate
             )
-            observer = Observer(platform, recognised, gate=lambda: tools.gate, workspace=slack)
+            observer = Observer(
+                platform,
+                recognised,
+                gate=lambda: tools.gate,
+                workspace=slack,
+                examine=lambda who: examine(settings, database) if who == ours else [],
+            )
             show_pages(api, observer)
             yield Nexus(
                 door=create_gateway(platform, delivery, api, browsers.origins),

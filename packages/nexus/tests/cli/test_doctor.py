@@ -12,6 +12,7 @@ import httpx2
 import pytest
 
 from command_line import CommandLine, Outcome
+from nexus import self_checks
 from nexus.cli import checks
 from scripted_peer import TOKEN, Answer, Request, peer
 
@@ -153,9 +154,9 @@ def test_a_server_that_is_not_ready_is_found_with_its_own_words() -> None:
 
 
 def test_an_old_python_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "OLDEST_PYTHON", (9, 9))
-    assert checks.python().status == "fail"
-    assert "9.9" in (checks.python().fix or "")
+    monkeypatch.setattr(self_checks, "OLDEST_PYTHON", (9, 9))
+    assert self_checks.python().status == "fail"
+    assert "9.9" in (self_checks.python().fix or "")
 
 
 def free_url() -> str:

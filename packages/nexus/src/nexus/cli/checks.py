@@ -2,14 +2,10 @@
 
 import contextlib
 import errno
-import os
-import platform
 import socket
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,38 +20,13 @@ from nexus.domain.findings import Finding, Status
 if TYPE_CHECKING:
     from nexus.settings import Settings
 
-OLDEST_PYTHON = (3, 11)
 SKEW_WARNS_S = 10
 SKEW_FAILS_S = 300
 
 
-def python() -> Finding:
-    """Check that this Python is new enough."""
-    found = f"{platform.python_version()} at {sys.executable}"
-    if sys.version_info[:2] < OLDEST_PYTHON:
-        fix = f"install Python {'.'.join(map(str, OLDEST_PYTHON))} or newer"
-        return Finding(check="python", status="fail", found=found, fix=fix)
-    return Finding(check="python", status="ok", found=found)
-
-
-def data_folder(path: Path) -> Finding:
-    """Check that the data folder can be written."""
-    name = "data folder"
-    shown = str(path.resolve())
-    if not path.exists():
-        fix = "`nexus serve` makes it; if it should be there, give --data-dir"
-        return Finding(check=name, status="warn", found=f"{shown} does not exist", fix=fix)
-    if not path.is_dir():
-        fix = "choose another one with --data-dir"
-        return Finding(check=name, status="fail", found=f"{shown} is no folder", fix=fix)
-    if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        fix = "change its owner, or choose another one with --data-dir"
-        return Finding(check=name, status="fail", found=f"{shown} is not writable", fix=fix)
-    return Finding(check=name, status="ok", found=shown)
-
-
 def schema(settings: "Settings") -> Iterator[Finding]:
     """Check that this version of Nexus can use the database, if there is one."""
+    from nexus import self_checks
     from nexus.store import StoreError, open_database
 
     if settings.database_url is None and not settings.database_path.exists():
@@ -65,7 +36,7 @@ def schema(settings: "Settings") -> Iterator[Finding]:
             database.refuse_newer()
             if database.is_shared:
                 yield Finding(check="database", status="ok", found=database.name)
-            yield _schema_version(database.version(), database.newest_version())
+            yield self_checks.schema_version(database.version(), database.newest_version())
     except StoreError as error:
         yield _unusable(str(error), shared=settings.database_url is not None)
 
@@ -78,14 +49,6 @@ def _unusable(why: str, *, shared: bool) -> Finding:
         fix = "is PostgreSQL running, and is NEXUS_DATABASE_URL right?"
         return Finding(check="database", status="fail", found=why, fix=fix)
     return Finding(check="schema", status="fail", found=why, fix="restore a backup")
-
-
-def _schema_version(version: str | None, newest: str) -> Finding:
-    if version == newest:
-        return Finding(check="schema", status="ok", found=f"version {newest}")
-    found = f"version {version or 'none'}, this Nexus has {newest}"
-    fix = "run `nexus migrate`, or start `nexus serve`"
-    return Finding(check="schema", status="warn", found=found, fix=fix)
 
 
 def server(http: httpx2.Client, url: str) -> tuple[httpx2.Response | None, Finding]:

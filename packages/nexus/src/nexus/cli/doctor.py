@@ -62,12 +62,13 @@ def report(examination: Iterable["Finding"], output: Output) -> None:
 
 
 def _examine(wish: Wish, config: Path | None) -> Iterator["Finding"]:
+    from nexus import self_checks
     from nexus.cli import checks
     from nexus.cli.addresses import is_local
     from nexus.cli.client import open_http
 
     with open_http(wish.url, timeout_s=5.0) as http:
-        yield checks.python()
+        yield self_checks.python()
         local = is_local(wish.url)
         if local or wish.data_dir is not None:
             yield from _examine_installation(wish, config)
@@ -81,13 +82,14 @@ def _examine(wish: Wish, config: Path | None) -> Iterator["Finding"]:
 
 
 def _examine_installation(wish: Wish, config: Path | None) -> Iterator["Finding"]:
+    from nexus import self_checks
     from nexus.cli import checks, safety_checks
 
     settings, finding = safety_checks.settings(config, wish.data_dir)
     yield finding
     if settings is not None:
-        yield safety_checks.secrets(settings)
-        yield checks.data_folder(settings.data_dir)
-        yield from safety_checks.private_files(settings)
+        yield self_checks.secrets(settings)
+        yield self_checks.data_folder(settings.data_dir)
+        yield from self_checks.private_files(settings)
         yield from checks.schema(settings)
         yield from safety_checks.audit_log(settings)

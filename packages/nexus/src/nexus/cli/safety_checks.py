@@ -1,7 +1,5 @@
-"""Where `nexus doctor` checks what keeps others out: settings, chosen secrets, private files."""
+"""Where `nexus doctor` checks what the command line alone can: which settings hold, the log."""
 
-import stat
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +10,6 @@ from nexus.domain.findings import Finding
 if TYPE_CHECKING:
     from nexus.settings import Settings
 
-PRIVATE_FILES = ("signing.key", "pepper.key", "admin-credentials.json", "audit-anchor.json")
-_ANYBODY = 0o077
 _NEWEST = 10_000
 
 
@@ -31,53 +27,6 @@ def settings(config: Path | None, data_dir: Path | None) -> tuple["Settings | No
         return None, Finding(check="settings", status="fail", found=str(error), fix=fix)
     where = "environment and defaults" if path is None else f"environment and {path}"
     return found, Finding(check="settings", status="ok", found=f"from {where}")
-
-
-def secrets(settings: "Settings") -> Finding:
-    """Check that nobody would guess the secrets that were chosen."""
-    weak = [f"{name} {why}" for name, why in settings.weaknesses().items()]
-    if not weak:
-        return Finding(check="secrets", status="ok", found="none that was chosen is weak")
-    return Finding(
-        check="secrets",
-        status="warn" if settings.dev else "fail",
-        found="; ".join(weak),
-        fix="make one with `openssl rand -hex 32`; without --dev Nexus does not start with it",
-    )
-
-
-def private_files(settings: "Settings") -> Iterator[Finding]:
-    """Check that keys and credentials are whole, and for their owner only."""
-    folder = settings.data_dir
-    if not folder.is_dir():
-        return
-    there = [folder / name for name in PRIVATE_FILES if (folder / name).is_file()]
-    open_ones = [path for path in there if _is_open(path)]
-    if open_ones:
-        names = " ".join(str(path) for path in open_ones)
-        found = f"others on this machine can read {names}"
-        yield Finding(check="keys", status="fail", found=found, fix=f"chmod 600 {names}")
-    elif there:
-        yield _whole(folder)
-
-
-def _is_open(path: Path) -> bool:
-    return sys.platform != "win32" and bool(stat.S_IMODE(path.stat().st_mode) & _ANYBODY)
-
-
-def _whole(folder: Path) -> Finding:
-    from nexus.keys import load_signing_keys, read_admin_credentials, read_pepper
-    from nexus.store import DataDirError
-
-    try:
-        if (folder / "signing.key").is_file():
-            load_signing_keys(folder)
-        if (folder / "pepper.key").is_file():
-            read_pepper(folder / "pepper.key")
-        read_admin_credentials(folder)
-    except DataDirError as error:
-        return Finding(check="keys", status="fail", found=str(error), fix="restore a backup")
-    return Finding(check="keys", status="ok", found="whole, and for their owner only")
 
 
 def audit_log(settings: "Settings") -> Iterator[Finding]:

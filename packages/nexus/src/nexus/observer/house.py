@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from nexus.domain.findings import Finding
 from nexus.observer.links import Links
 from nexus.observer.look import Look
 from nexus.observer.newsroom import Newsroom
@@ -17,12 +18,21 @@ Recognise = Callable[[Request, str, str], Awaitable[Row]]
 """Returns the stored client that a client id and a secret prove; the API knows how."""
 
 
+Examine = Callable[[str], list[Finding]]
+"""Returns what the installation finds wrong with itself, for people of this tenant."""
+
+
+def nothing_found(tenant_id: str) -> list[Finding]:
+    """Return nothing, where nobody looks."""
+    return []
+
+
 @dataclass(frozen=True, kw_only=True)
 class House:
     """The parts that the pages share; made once.
 
     ``gate`` returns what calls of tools are judged by just now; ``workspace`` is the Slack that
-    this node is connected with, if any.
+    this node is connected with, if any; ``examine`` checks the installation, on a thread.
     """
 
     platform: Platform
@@ -32,3 +42,4 @@ class House:
     newsroom: Newsroom
     gate: Callable[[], Gate] = Gate
     workspace: Workspace | None = None
+    examine: Examine = nothing_found

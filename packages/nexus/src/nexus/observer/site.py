@@ -19,6 +19,7 @@ from nexus.observer import (
     entrance,
     group_acts,
     group_pages,
+    health,
     live,
     overview,
     records,
@@ -30,7 +31,7 @@ from nexus.observer import (
     tool_acts,
     tool_pages,
 )
-from nexus.observer.house import House, Recognise
+from nexus.observer.house import Examine, House, Recognise, nothing_found
 from nexus.observer.links import Links
 from nexus.observer.look import Look
 from nexus.observer.newsroom import Newsroom
@@ -61,6 +62,7 @@ PAGES: dict[str, Page] = {
     "/groups/{group_id}": group_pages.group,
     "/projects": group_pages.all_projects,
     "/projects/{project_id}": group_pages.project,
+    "/health": health.page,
 }
 """What admins and viewers see."""
 
@@ -73,6 +75,8 @@ ADMIN_PAGES: dict[str, Page] = {
 """What admins see alone."""
 
 _ACT: dict[str, Page] = {
+    "/stop-all": health.stop_all,
+    "/resume-all": health.resume_all,
     "/agents": agent_acts.create_agent,
     "/agents/{agent_id}/approve": agent_acts.approve_agent,
     "/agents/{agent_id}/reject": agent_acts.reject_agent,
@@ -128,6 +132,7 @@ class Observer:
         *,
         gate: Callable[[], Gate] = Gate,
         workspace: Workspace | None = None,
+        examine: Examine = nothing_found,
     ) -> None:
         self.house = House(
             platform=platform,
@@ -137,6 +142,7 @@ class Observer:
             newsroom=Newsroom(platform),
             gate=gate,
             workspace=workspace,
+            examine=examine,
         )
         self._router = Router([*self._routes()], redirect_slashes=False, default=self._nowhere)
 
