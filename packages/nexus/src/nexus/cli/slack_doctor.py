@@ -80,7 +80,7 @@ class _OverTheApi:
         from nexus.integrations.slack.doctor import Standing
 
         status = self._get("/observer/slack")
-        channels = {one["ownerId"]: one for one in status["channels"] if not one.get("archivedAt")}
+        channels = {one["ownerId"]: one for one in status["channels"]}
         return Standing(
             connected=status["connected"],
             bot_user_id=status.get("botUserId"),

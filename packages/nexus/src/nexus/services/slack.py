@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
+from nexus.domain.deliveries import DeliveryStatus
 from nexus.services import views
 from nexus.store.schema import (
+    deliveries,
     groups,
     messages,
     projects,
@@ -97,6 +99,29 @@ def owner_of(tx: Tx, channel_id: str) -> Row | None:
         slack_channels.c.channel_id == channel_id, slack_channels.c.archived_at.is_(None)
     )
     return tx.one(mine)
+
+
+def kept(tx: Tx, channel_id: str) -> Row | None:
+    """Return what is kept of a channel, whether it is open or archived."""
+    return tx.one(slack_channels.select().where(slack_channels.c.channel_id == channel_id))
+
+
+def in_doubt_since(tx: Tx, row: Row) -> int | None:
+    """Return since when the root of a task may stand in Slack without our knowing.
+
+    ``row`` is the delivery that is about to post it. Another one about the task may have done so,
+    where its answer was lost or its node ended; None where nothing is in doubt.
+    """
+    other = deliveries.c.claimed_until.is_not(None) & (deliveries.c.id != row["id"])
+    mine = (
+        (deliveries.c.tenant_id == row["tenant_id"])
+        & deliveries.c.status.in_([DeliveryStatus.PENDING, DeliveryStatus.FAILED])
+        & (deliveries.c.box == row["box"])
+        & (deliveries.c.task_id == row["task_id"])
+        & (deliveries.c.unsure | other)
+    )
+    since: int | None = tx.scalar(sa.select(sa.func.min(deliveries.c.created_at)).where(mine))
+    return since
 
 
 def note_archived(tx: Tx, channel_id: str, *, archived: bool = True) -> None:

@@ -107,6 +107,7 @@ class Workspace(Protocol):
 
         Raises:
             NotFound: there is none that the app can see.
+            Conflict: it is archived.
             Unavailable: Slack does not answer.
         """
         ...
@@ -193,9 +194,11 @@ def link(tx: Tx, owner: Row, channel_id: str, name: str) -> SlackChannel:
     Raises:
         Conflict: the channel is another one's.
     """
-    other = slack.owner_of(tx, channel_id)
+    other = slack.kept(tx, channel_id)
     if other is not None and other["owner_id"] != owner["id"]:
-        raise Conflict(f"#{name} belongs to another {other['owner_kind']}")
+        if other["archived_at"] is None:
+            raise Conflict(f"#{name} belongs to another {other['owner_kind']}")
+        slack.forget_channel(tx, channel_id)
     slack.keep_channel(tx, owner, channel_id, name, adopted=True)
     return next(
         _shown(row) for row in _channels(tx, owner["tenant_id"]) if row["owner_id"] == owner["id"]

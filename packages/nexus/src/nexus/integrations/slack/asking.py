@@ -8,7 +8,7 @@ from nexus.domain.tool_calls import CallState
 from nexus.integrations.slack import boxes, lines, showing
 from nexus.integrations.slack.channels import Channels
 from nexus.integrations.slack.client import tolerated
-from nexus.integrations.slack.posting import Poster, Spot
+from nexus.integrations.slack.posting import Poster, Spot, in_doubt_since
 from nexus.integrations.slack.rendering import Approval, Part, approval, decided, settled
 from nexus.integrations.worker import Record, nothing
 from nexus.services import deliveries, tool_calls
@@ -93,7 +93,7 @@ class Asking:
             return nothing
         spot = await self._spot(row, call)
         ts = await self._poster.post(
-            spot, self._drawn(call), name=f"approval:{call_id}", sought=row
+            spot, self._drawn(call), name=f"approval:{call_id}", since_ms=in_doubt_since(row)
         )
         place = {"call_id": call_id, "channel_id": spot.channel_id, "ts": ts}
         return lambda tx: tx.insert(slack_approvals, {**place, "created_at": tx.now})

@@ -14,6 +14,8 @@ GAP_MS = 1_000
 
 CHANNEL = "channel"
 """A group or project gets its channel."""
+TOPIC = "topic"
+"""It says what a channel is for."""
 CLOSED = "closed"
 """The channel of an archived one is archived."""
 CARD = "card"
@@ -45,6 +47,23 @@ def cards_lane(task: Row) -> str:
     """Return the lane of a task's card: its first showing is a message like any, later ones not."""
     lane = lane_of(task)
     return lane if task["slack_card_ts"] is None else f"{lane}:cards"
+
+
+def begin_anew(tx: Tx, task: Row, why: str) -> None:
+    """Have a task shown by a new root; its old one is gone, which ``why`` names.
+
+    Only what is in the lane of its project posts a root: so it is posted once.
+    """
+    letter = Letter(
+        tenant_id=task["tenant_id"],
+        box=OUT,
+        key=f"{CARD}:{task['id']}:anew:{why}",
+        lane=lane_of(task),
+        kind=CARD,
+        payload={},
+        task_id=task["id"],
+    )
+    deliveries.post(tx, letter)
 
 
 def speak(tx: Tx, tenant_id: str, *, key: str, lane: str, kind: str = LINE, **payload: Any) -> None:

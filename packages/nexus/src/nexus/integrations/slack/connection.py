@@ -9,7 +9,7 @@ from typing import Any
 
 from nexus.delivery import Delivery
 from nexus.delivery.patience import patiently
-from nexus.domain.errors import NotFound, Unavailable
+from nexus.domain.errors import Conflict, NotFound, Unavailable
 from nexus.domain.slack_tokens import WHERE
 from nexus.integrations.slack import boxes, mirror
 from nexus.integrations.slack.channels import Channels
@@ -63,6 +63,7 @@ class Slack:
         self.tenant_id = tenant_id
         self._settings = settings
         self._api = SlackApi(settings.bot_token, settings.api_url)
+        self._channels = Channels(platform.store, self._api)
         self._hints = Hints(platform, tenant_id, delivery.hint)
         self._trouble: dict[str, str] = {}
         self._team: str | None = None
@@ -83,13 +84,16 @@ class Slack:
 
         Raises:
             NotFound: there is none that the app can see.
+            Conflict: it is archived.
             Unavailable: Slack does not answer.
         """
         with _at_once():
-            found = await Channels(self._platform.store, self._api).find(channel.lstrip("#"))
+            found = await self._channels.find(channel.lstrip("#"))
             if found is None:
                 raise NotFound(f"there is no channel {channel} that the app can see")
-            await Channels(self._platform.store, self._api).join(found)
+            if found.get("is_archived"):
+                raise Conflict(f"#{found['name']} is archived; open it again in Slack first")
+            await self._channels.join(found)
         return found["id"], found["name"]
 
     async def invite(self, channel_id: str, emails: list[str]) -> Invitations:

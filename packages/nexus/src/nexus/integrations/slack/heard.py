@@ -6,8 +6,7 @@ import sqlalchemy as sa
 
 from nexus.integrations.slack import boxes, lines
 from nexus.integrations.slack.saying import Said
-from nexus.services import activity, deliveries, events, stops, tasks
-from nexus.services.deliveries import Letter
+from nexus.services import activity, events, stops, tasks
 from nexus.services.tasks import EditTask
 from nexus.store.schema import agents, groups, projects, sessions
 from nexus.store.tx import Row, Tx
@@ -109,20 +108,6 @@ def reworded(tx: Tx, said: Said, task: Row, title: str, description: str) -> Non
         )
         holder = task["holder_agent_id"]
         events.tell(tx, holder, EventType.CONTEXT_UPDATE, update, task_id=task["id"])
-
-
-def begin_anew(tx: Tx, task: Row) -> None:
-    """Have a task shown by a new root; its old one is gone."""
-    letter = Letter(
-        tenant_id=task["tenant_id"],
-        box=boxes.OUT,
-        key=f"{boxes.CARD}:{task['id']}:anew:{task['slack_card_ts']}",
-        lane=boxes.lane_of(task),
-        kind=boxes.CARD,
-        payload={},
-        task_id=task["id"],
-    )
-    deliveries.post(tx, letter)
 
 
 def hint(tx: Tx, said: Said, place: Row) -> None:

@@ -114,19 +114,19 @@ class Inbound:
         return lambda tx: _correct(tx, said)
 
     async def _archived(self, _row: Row, event: Event) -> Record:
-        channel_id = str(event["channel"])
+        channel_id = reading.name_in(event["channel"])
         return lambda tx: places.note_archived(tx, channel_id)
 
-    async def _unarchived(self, _row: Row, event: Event) -> Record:
-        channel_id = str(event["channel"])
-        return lambda tx: places.note_archived(tx, channel_id, archived=False)
+    async def _unarchived(self, row: Row, event: Event) -> Record:
+        channel_id, number = reading.name_in(event["channel"]), row["id"]
+        return lambda tx: _open_again(tx, channel_id, number)
 
     async def _renamed(self, _row: Row, event: Event) -> Record:
-        channel_id, name = str(event["channel"]["id"]), str(event["channel"]["name"])
+        channel_id, name = reading.name_in(event["channel"]["id"]), str(event["channel"]["name"])
         return lambda tx: places.note_renamed(tx, channel_id, name)
 
     async def _gone(self, _row: Row, event: Event) -> Record:
-        channel_id = str(event["channel"])
+        channel_id = reading.name_in(event["channel"])
         return lambda tx: places.forget_channel(tx, channel_id)
 
 
@@ -194,6 +194,22 @@ def _correct(tx: Tx, said: Said) -> None:
     heard.reworded(tx, said, made, title or made["title"], description)
 
 
+def _open_again(tx: Tx, channel_id: str, number: int) -> None:
+    """Note that a channel is open again, and have the app go in: archiving had thrown it out."""
+    places.note_archived(tx, channel_id, archived=False)
+    owner = places.owner_of(tx, channel_id)
+    if owner is not None:
+        boxes.speak(
+            tx,
+            owner["tenant_id"],
+            key=f"{owner['owner_id']}:again:{number}",
+            lane=owner["owner_id"],
+            kind=boxes.CHANNEL,
+            owner_id=owner["owner_id"],
+            again=True,
+        )
+
+
 def _taken_back(channel_id: str, ts: str) -> Record:
     return lambda tx: _take_back(tx, channel_id, ts)
 
@@ -208,4 +224,4 @@ def _take_back(tx: Tx, channel_id: str, ts: str) -> None:
     task = places.task_of(tx, channel_id, ts)
     if task is not None and task["slack_card_ts"] == ts:
         places.close_thread(tx, task)
-        heard.begin_anew(tx, task)
+        boxes.begin_anew(tx, task, ts)

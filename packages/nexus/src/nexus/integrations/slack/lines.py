@@ -85,9 +85,6 @@ def resumed_by(who: str) -> str:
     return f":arrow_forward: Shown again, says {person(who)}"
 
 
-# --- the thread -----------------------------------------------------------------------------------
-
-
 # --- noise ----------------------------------------------------------------------------------------
 
 
@@ -113,3 +110,18 @@ def paused(agent: str, why: str) -> str:
 
 
 # --- channels -------------------------------------------------------------------------------------
+
+
+def topic(kind: str, slug: str) -> str:
+    """Say what the channel of a group or project is for; the topic of a channel is one line."""
+    if kind == "group":
+        return f"The group {_quoted(slug)} and its agents."
+    return f"Tasks of {_quoted(slug)}: mention the app with what is to be done."
+
+
+def is_archived(name: str) -> str:
+    """Say, where deliveries are shown, that people have archived a channel, and what to do."""
+    return (
+        f"its channel #{name} is archived; open it again in Slack, or choose another one "
+        "with `nexus slack link`"
+    )

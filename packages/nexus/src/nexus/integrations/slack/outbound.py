@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from nexus.integrations.slack import boxes, channels, showing
 from nexus.integrations.slack.asking import Asking
 from nexus.integrations.slack.client import Refused, SlackApi, tolerated
-from nexus.integrations.slack.posting import Poster, Spot
+from nexus.integrations.slack.posting import Poster, Spot, in_doubt_since
 from nexus.integrations.slack.rendering import Part
 from nexus.integrations.worker import Postponed, Record, nothing
 from nexus.services import slack as places
@@ -13,7 +13,7 @@ from nexus.services.platform import Platform
 from nexus.store.tx import Row, Tx
 
 _GONE = frozenset({"thread_not_found", "message_not_found", "cannot_reply_to_message"})
-_NO_CHANNEL = frozenset({"channel_not_found", "is_archived", "channel_is_archived"})
+_IS_ARCHIVED = frozenset({"is_archived", "channel_is_archived"})
 _DONE_ALREADY = frozenset({"already_reacted", "message_not_found", "thread_locked"})
 
 
@@ -33,6 +33,7 @@ class Outbound:
         asking = Asking(self._store, self._poster, self._channels, self._thread, public_url)
         self._handlers: Mapping[str, Callable[[Row], Awaitable[Record]]] = {
             boxes.CHANNEL: self._open_channel,
+            boxes.TOPIC: self._set_topic,
             boxes.CLOSED: self._close_channel,
             boxes.CARD: self._show_card,
             boxes.MESSAGE: self._show_message,
@@ -50,7 +51,16 @@ class Outbound:
         return await self._handlers[row["kind"]](row)
 
     async def _open_channel(self, row: Row) -> Record:
-        await self._channels.of(row["payload"]["owner_id"])
+        channel_id = await self._channels.of(row["payload"]["owner_id"])
+        if row["payload"].get("again"):
+            await self._api.call("conversations_join", channel=channel_id)
+        return nothing
+
+    async def _set_topic(self, row: Row) -> Record:
+        said = row["payload"]
+        await self._api.call(
+            "conversations_setTopic", channel=said["channel_id"], topic=said["text"]
+        )
         return nothing
 
     async def _close_channel(self, row: Row) -> Record:
@@ -62,6 +72,8 @@ class Outbound:
         task = await self._store.read(showing.task, row["task_id"])
         if task is None:
             return nothing
+        if task["slack_card_ts"] is None and row["lane"] != boxes.lane_of(task):
+            return lambda tx: boxes.begin_anew(tx, task, row["key"])
         shown = self._card(task)
         spot = await self._spot(task)
         if task["slack_card_ts"] is None:
@@ -70,17 +82,18 @@ class Outbound:
             await self._poster.update(spot.channel_id, task["slack_card_ts"], shown)
         except Refused as refusal:
             if refusal.code != "message_not_found":
-                return await self._repaired(refusal, task)
+                return await self._repaired(refusal, task, spot)
             await self._store.write(places.lose_card, task)
             raise Postponed("its card was deleted", after_ms=0) from refusal
         return nothing
 
     async def _post_card(self, row: Row, task: Row, spot: Spot, shown: Part) -> Record:
-        name = f"card:{task['id']}"
+        """Post the card, unless any delivery about the task may have done so already."""
+        since = await self._store.read(places.in_doubt_since, row)
         try:
-            ts = await self._poster.post(spot, shown, name=name, sought=row)
+            ts = await self._poster.post(spot, shown, name=f"card:{task['id']}", since_ms=since)
         except Refused as refusal:
-            return await self._repaired(refusal, task)
+            return await self._repaired(refusal, task, spot)
         root = spot.thread_ts or ts
         return lambda tx: places.open_thread(tx, task["id"], spot.channel_id, root, ts)
 
@@ -90,19 +103,23 @@ class Outbound:
             return Spot(channel_id=task["slack_channel_id"], thread_ts=task["slack_thread_ts"])
         return Spot(channel_id=await self._channels.of(task["project_id"]))
 
-    async def _repaired(self, refusal: Refused, task: Row) -> Record:
+    async def _repaired(self, refusal: Refused, task: Row, spot: Spot) -> Record:
         """Mend what a refusal says is gone, and have the delivery tried again at once.
 
         Raises:
             Postponed: it is mended.
+            Undeliverable: people have archived the channel, which is theirs to open again.
             Refused: it cannot be.
         """
         if refusal.code in _GONE:
             await self._store.write(places.close_thread, task)
-        elif refusal.code in _NO_CHANNEL:
-            await self._store.write(channels.lose, task)
+        elif refusal.code == "channel_not_found":
+            await self._store.write(channels.lose, task, spot.channel_id)
+        elif refusal.code in _IS_ARCHIVED:
+            if not await self._store.write(channels.leave, task, spot.channel_id):
+                await self._channels.of(task["project_id"])
         elif refusal.code == "not_in_channel":
-            await self._api.call("conversations_join", channel=task["slack_channel_id"])
+            await self._api.call("conversations_join", channel=spot.channel_id)
         else:
             raise refusal
         raise Postponed(str(refusal), after_ms=0) from refusal
@@ -126,12 +143,12 @@ class Outbound:
                 spot,
                 parts[number],
                 name=f"message:{said['id']}:{number}",
-                sought=row,
+                since_ms=in_doubt_since(row),
                 face=showing.face(said),
                 broadcast=row["payload"].get("broadcast", False) and number == 0,
             )
         except Refused as refusal:
-            return await self._repaired(refusal, task)
+            return await self._repaired(refusal, task, spot)
         return await self._go_on(said, spot, ts, last=number + 1 == len(parts))
 
     async def _thread(self, row: Row, task: Row) -> Spot:
@@ -181,7 +198,8 @@ class Outbound:
         spot = await self._place_of(row)
         if spot is not None:
             part = Part(text=said["text"], blocks=said.get("blocks", []))
-            await self._poster.post(spot, part, name=f"line:{row['id']}", sought=row)
+            since = in_doubt_since(row)
+            await self._poster.post(spot, part, name=f"line:{row['id']}", since_ms=since)
         return nothing
 
     async def _whisper(self, row: Row) -> Record:

@@ -32,6 +32,12 @@ class Face:
     icon: str
 
 
+def in_doubt_since(row: Row) -> int | None:
+    """Return since when what a delivery posts may be there; None where it surely is not."""
+    created_at: int = row["created_at"]
+    return created_at if row["unsure"] else None
+
+
 class Poster:
     """Posts, changes and deletes the app's own messages.
 
@@ -48,19 +54,19 @@ class Poster:
         part: Part,
         *,
         name: str,
-        sought: Row,
+        since_ms: int | None,
         face: Face | None = None,
         broadcast: bool = False,
     ) -> str:
         """Post a message and return its ``ts``; one that is there already is not posted again.
 
-        ``sought`` is the delivery that it belongs to.
+        Where it may be there, ``since_ms`` is since when.
 
         Raises:
             Undeliverable: it may be there already, and Slack does not let us look.
         """
-        if sought["unsure"]:
-            there = await self._find(spot, name, since_ms=sought["created_at"])
+        if since_ms is not None:
+            there = await self._find(spot, name, since_ms=since_ms)
             if there is not None:
                 return there
         answer = await self._api.call(

@@ -31,6 +31,7 @@ class Channel:
     team_id: str
     members: list[str] = field(default_factory=list)
     is_archived: bool = False
+    topic: str = ""
     shared_with: list[str] = field(default_factory=list)
     """The ids of other organisations whose people are in it."""
     previous_names: list[str] = field(default_factory=list)
@@ -105,6 +106,6 @@ class Channel:
             "context_team_id": self.team_id,
             "num_members": len(self.members),
             "previous_names": list(self.previous_names),
-            "topic": {"value": "", "creator": "", "last_set": 0},
+            "topic": {"value": self.topic, "creator": "", "last_set": 0},
             "purpose": {"value": "", "creator": "", "last_set": 0},
         }

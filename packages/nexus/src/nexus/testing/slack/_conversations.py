@@ -20,6 +20,7 @@ _MANAGE = ("channels:manage", "groups:write")
 _HISTORY = ("channels:history", "groups:history", "im:history", "mpim:history")
 _TYPES = {"public_channel": "channel", "private_channel": "group", "im": "im"}
 _MOST_INVITED = 100
+_LONGEST_TOPIC = 250
 
 
 def _manage(caller: Caller, channel_id: str) -> Channel:
@@ -50,6 +51,25 @@ def rename(caller: Caller, arguments: Arguments) -> Json:
     if channel.creator != caller.user.id:
         raise RefusedError("not_authorized")
     caller.workspace.rename(channel, arguments.text("name"), caller.user)
+    return {"channel": channel.wire(caller.user.id)}
+
+
+@method(
+    "conversations.setTopic",
+    scopes=(*_MANAGE, "channels:write.topic", "groups:write.topic"),
+    required=("channel", "topic"),
+    per_minute=TIER_2,
+)
+def set_topic(caller: Caller, arguments: Arguments) -> Json:
+    """Say what a channel is for; the app has to be in it."""
+    channel = caller.channel(arguments.text("channel"))
+    topic = arguments.text("topic")
+    if channel.is_archived:
+        raise RefusedError("is_archived")
+    caller.be_in(channel)
+    if len(topic) > _LONGEST_TOPIC:
+        raise RefusedError("too_long")
+    caller.workspace.describe(channel, topic, caller.user)
     return {"channel": channel.wire(caller.user.id)}
 
 

@@ -12,6 +12,7 @@ SYSTEM_SUBTYPES = frozenset(
         "channel_join",
         "channel_leave",
         "channel_name",
+        "channel_topic",
         "channel_archive",
         "channel_unarchive",
     }

@@ -171,6 +171,11 @@ class Workspace:
         self._listen(_events.channel_changed("rename", channel, by.id, self.time.stamp()))
         self._system_line(channel, by, "channel_name", f"renamed the channel to {name!r}")
 
+    def describe(self, channel: Channel, topic: str, by: User) -> None:
+        """Give a channel another topic."""
+        channel.topic = topic
+        self._system_line(channel, by, "channel_topic", f"set the channel topic: {topic}")
+
     def archive(self, channel: Channel, by: User) -> None:
         """Archive a channel, which throws its bots out."""
         self._system_line(channel, by, "channel_archive", "archived the channel")
