@@ -170,3 +170,18 @@ def database(folder: Path, version: str) -> str:
         made.execute("INSERT INTO alembic_version VALUES (?)", (version,))
     made.close()
     return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"status": "ready"}, []),
+        ({"status": "ready", "slack": "connected"}, ["ok"]),
+        ({"status": "ready", "slack": "trouble"}, ["warn"]),
+    ],
+)
+def test_trouble_with_slack_is_found_where_there_is_a_slack(
+    body: dict[str, str], status: list[str]
+) -> None:
+    assert [found.status for found in checks.slack(httpx2.Response(200, json=body))] == status
+    assert list(checks.slack(httpx2.Response(200, text="no JSON"))) == []

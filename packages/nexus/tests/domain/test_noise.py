@@ -93,3 +93,10 @@ def test_a_question_is_never_held_back(spoken: list[tuple[int, int, int, int]]) 
     now = lately[-1].at if lately else 0
     asked = _said(0, 0, 99, now)
     assert judge(lately, asked, is_question=True) is Verdict.SHOW
+
+
+def test_a_question_is_asked_again_where_a_person_spoke_in_between() -> None:
+    before, again = _said(1, 1, 1, 1_000), _said(1, 1, 1, 3_000)
+    assert judge([before], again, is_question=True, answered_at=2_000) is Verdict.SHOW
+    assert judge([before], again, is_question=True, answered_at=500) is Verdict.PAUSE
+    assert judge([before], again, is_question=True) is Verdict.PAUSE

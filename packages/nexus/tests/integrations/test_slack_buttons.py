@@ -127,6 +127,29 @@ async def test_an_agent_that_repeats_itself_is_paused_until_somebody_lets_it_go_
     assert (await on_stage.nexus.admin.get("/observer/slack"))["paused"] == []
 
 
+async def test_the_same_words_in_two_threads_and_a_question_asked_anew_are_no_loop(
+    on_stage: Stage,
+) -> None:
+    asked = {"text": "What has changed?", "kind": "question"}
+    async with on_stage.agent(maxConcurrency=2) as coder:
+        task = await on_stage.nexus.admin.task("Release 2.1")
+        await coder.call("post_message", {"taskId": task["id"], **asked})
+        card = await on_stage.card_of("Release 2.1")
+        await on_stage.reply(card, "What has changed?")
+        task = await on_stage.nexus.admin.task("Release 2.2")
+        await coder.call("post_message", {"taskId": task["id"], **asked})
+        card = await on_stage.card_of("Release 2.2")
+        await on_stage.reply(card, "What has changed?")
+        await on_stage.anna.say(on_stage.channel, "Why?", thread=card)
+        await coder.until("context_update")
+        await coder.call("post_message", {"taskId": task["id"], **asked})
+        await coder.call("post_message", {"taskId": task["id"], "text": "I wait."})
+        await on_stage.reply(card, "I wait.")
+    said = [message.shown for message in on_stage.channel.thread(card)]
+    assert said.count("What has changed?") == 2
+    assert (await on_stage.nexus.admin.get("/observer/slack"))["paused"] == []
+
+
 async def test_an_agent_that_says_too_much_is_held_back_with_one_notice(on_stage: Stage) -> None:
     task = await on_stage.nexus.admin.task("Mend the login")
     card = await on_stage.card_of("Mend the login")

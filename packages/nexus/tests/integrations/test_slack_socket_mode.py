@@ -1,11 +1,15 @@
 """Slack tells Nexus everything over a connection that Nexus opened: no address need be public."""
 
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nexus.testing.slack import CutBefore, Rules
+from eventually import eventually
+from live_nexus import Admin, live_nexus
+from nexus.testing.slack import CutBefore, Rules, SlackServer
 from slack_stage import CHANNEL, Stage, in_no_hurry, stage
 
 
@@ -56,3 +60,58 @@ async def test_people_see_how_slack_is_connected(tmp_path: Path) -> None:
     assert status["connected"] is True
     assert status["socketMode"] is True
     assert status["team"]
+
+
+async def test_an_app_token_that_is_not_good_shows_and_is_logged_once_until_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="nexus.integrations.slack")
+    async with SlackServer.running(rules=Rules(paced=False)) as slack:
+        good = slack.app.app_token
+        variables: dict[str, Any] = {
+            name.lower(): value for name, value in slack.environment(socket_mode=True).items()
+        }
+        slack.app.app_token = "xapp-1-another"
+        async with live_nexus(tmp_path / "data", **variables) as nexus:
+            await _is(nexus.admin, "trouble")
+            status = await nexus.admin.get("/observer/slack")
+            assert status["connected"] is False
+            assert "Slack does not accept SLACK_APP_TOKEN" in status["trouble"]
+            assert "connections:write" in status["trouble"]
+            await slack.until(lambda: len(slack.calls("apps.connections.open")) > 1)
+            slack.app.app_token = good
+            await _is(nexus.admin, "connected")
+            assert (await nexus.admin.get("/observer/slack"))["connected"] is True
+    assert good not in caplog.text
+    assert caplog.text.count("slack_trouble part=socket mode") == 1
+    assert caplog.text.count("slack_trouble_over part=socket mode") == 1
+    assert "Traceback" not in caplog.text
+
+
+async def test_a_token_that_is_revoked_while_connected_shows_too(on_stage: Stage) -> None:
+    slack = on_stage.slack
+    slack.app.app_token = "xapp-1-another"
+    slack.cut_connections()
+    await _is(on_stage.nexus.admin, "trouble")
+
+
+async def _is(admin: Admin, word: str) -> None:
+    """Wait until whoever asks whether Nexus is ready is told this of Slack."""
+
+    async def told() -> bool:
+        ready = (await admin.http.get("/readyz")).json()
+        return bool(ready["status"] == "ready" and ready["slack"] == word)
+
+    await eventually(told, what=f"Slack is said to be {word!r}")
+
+
+async def test_what_no_database_takes_is_passed_over_as_over_http(on_stage: Stage) -> None:
+    slack = on_stage.slack
+    await on_stage.nexus.admin.task("Mend the login")
+    card = await on_stage.card_of("Mend the login")
+    async with on_stage.agent() as coder:
+        await coder.until("task_assigned")
+        await on_stage.anna.say(CHANNEL, "with \x00 in it", thread=card)
+        await on_stage.anna.say(CHANNEL, "without", thread=card)
+        assert (await coder.until("context_update"))["content"] == "without"
+        await slack.settled()

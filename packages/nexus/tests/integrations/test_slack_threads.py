@@ -56,6 +56,20 @@ async def test_a_mention_in_a_thread_wakes_its_agent_and_is_seen_at_once(on_stag
         assert len(coder.named("context_update")) == 1
 
 
+async def test_a_mention_in_an_ended_task_says_who_is_told_and_tells_it(on_stage: Stage) -> None:
+    task = await on_stage.nexus.admin.task("Mend the login")
+    card = await on_stage.card_of("Mend the login")
+    async with on_stage.agent() as coder:
+        await coder.until("task_assigned")
+        done = {"taskId": task["id"], "attempt": 1, "status": "DONE", "result": {}}
+        await coder.call("task_update", done)
+        words = f"{on_stage.slack.mention} and the logout?"
+        await on_stage.anna.say(CHANNEL, words, thread=card)
+        assert (await coder.until("wake_up"))["taskId"] == task["id"]
+        said = await on_stage.reply(card, "this task is done")
+    assert "Coder is told" in said.shown
+
+
 async def test_a_mention_of_an_agent_that_is_away_says_so(on_stage: Stage) -> None:
     await on_stage.nexus.admin.task("Mend the login")
     card = await on_stage.card_of("Mend the login")

@@ -13,6 +13,7 @@ from nexus.domain.errors import Unavailable
 from nexus.services import mailbox, readiness
 from nexus.services.resources import Backlog
 from nexus.services.views import moment
+from nexus.services.workspace import Workspace
 
 router = APIRouter(tags=["health"])
 
@@ -28,8 +29,11 @@ async def livez() -> dict[str, str]:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz")
-async def readyz(platform: Here) -> dict[str, str]:
-    """Say whether requests can be served: the store answers, and its schema is this version's."""
+async def readyz(request: Request, platform: Here) -> dict[str, str]:
+    """Say whether requests can be served: the store answers, and its schema is this version's.
+
+    How Slack stands is told beside it: Nexus is ready without Slack as well.
+    """
     try:
         async with asyncio.timeout(_PATIENCE_S):
             current = await platform.store.read(readiness.schema_is_current)
@@ -37,7 +41,8 @@ async def readyz(platform: Here) -> dict[str, str]:
         raise Unavailable(f"the store did not answer within {_PATIENCE_S:g} s") from error
     if not current:
         raise Unavailable("the schema is not this version's; run nexus migrate")
-    return {"status": "ready"}
+    workspace: Workspace | None = request.app.state.workspace
+    return {"status": "ready"} | ({} if workspace is None else {"slack": workspace.state.word})
 
 
 @router.get("/metrics", include_in_schema=False)

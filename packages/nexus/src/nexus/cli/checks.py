@@ -65,6 +65,19 @@ def server(http: httpx2.Client, url: str) -> tuple[httpx2.Response | None, Findi
     return answer, Finding(check="server", status="fail", found=str(refusal(answer)), fix=fix)
 
 
+def slack(answer: httpx2.Response) -> Iterator[Finding]:
+    """Check that the server is connected with Slack, if it is to be."""
+    try:
+        word = answer.json().get("slack") if answer.is_success else None
+    except (ValueError, AttributeError):
+        return
+    if word == "connected":
+        yield Finding(check="slack", status="ok", found="connected")
+    elif word is not None:
+        fix = "`nexus slack status` says why, `nexus slack doctor` what to do"
+        yield Finding(check="slack", status="warn", found=str(word), fix=fix)
+
+
 def port(url: str, *, answered: bool) -> Finding:
     """Check that Nexus has, or could have, the port."""
     parts = urlsplit(url)

@@ -78,6 +78,7 @@ def _examine(wish: Wish, config: Path | None) -> Iterator["Finding"]:
             yield checks.port(wish.url, answered=answer is not None)
         if answer is not None:
             yield checks.clock(answer)
+            yield from checks.slack(answer)
             yield checks.credentials(http, wish)
 
 

@@ -14,7 +14,10 @@ HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """Something that an agent said; equal texts have equal ``digest``, ``shown`` is what became."""
+    """Something that an agent said; ``shown`` is what became of it.
+
+    What has an equal ``digest`` is the same text in the same thread.
+    """
 
     agent_id: str
     project_id: str
@@ -35,14 +38,22 @@ class Verdict(StrEnum):
     """The agent says the same again and again; it is not shown until a person looked."""
 
 
-def judge(lately: Iterable[Utterance], said: Utterance, *, is_question: bool = False) -> Verdict:
+def judge(
+    lately: Iterable[Utterance],
+    said: Utterance,
+    *,
+    is_question: bool = False,
+    answered_at: int | None = None,
+) -> Verdict:
     """Return what is to be done with ``said``, after what was said in the hour before it.
 
-    A question is always shown, for somebody waits for its answer; but not again and again.
+    A question is always shown, for somebody waits for its answer; but not again and again, unless a
+    person spoke in between, at ``answered_at``: then it is asked anew.
     """
     earlier = list(lately)
     own = [one for one in earlier if one.agent_id == said.agent_id]
-    if any(one.digest == said.digest and _since(one, said, SAME_WITHIN_MS) for one in own):
+    same = [one for one in own if one.digest == said.digest and _since(one, said, SAME_WITHIN_MS)]
+    if any(answered_at is None or one.at > answered_at for one in same):
         return Verdict.PAUSE
     if is_question:
         return Verdict.SHOW

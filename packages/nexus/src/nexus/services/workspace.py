@@ -88,6 +88,13 @@ class SlackState:
     socket_mode: bool = False
     trouble: str | None = None
 
+    @property
+    def word(self) -> str:
+        """How it stands in one word that tells strangers nothing else."""
+        if self.trouble is not None:
+            return "trouble"
+        return "connecting" if self.team is None else "connected"
+
 
 class Workspace(Protocol):
     """The workspace that this node is connected with, for what must be asked there at once."""

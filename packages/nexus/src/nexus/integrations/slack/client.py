@@ -67,7 +67,7 @@ class SlackApi:
 
     def __init__(self, token: str, base_url: str) -> None:
         self._token = token
-        self._base_url = base_url
+        self.base_url = base_url
         self._http: aiohttp.ClientSession | None = None
         self._closed_until: dict[str, float] = {}
 
@@ -82,7 +82,7 @@ class SlackApi:
         self._respect_limit(method)
         client = AsyncWebClient(
             token=self._token,
-            base_url=self._base_url,
+            base_url=self.base_url,
             timeout=TIMEOUT_S,
             session=self._session(),
             retry_handlers=[],  # the worker tries again, and keeps the order while it waits

@@ -76,7 +76,7 @@ class Slack:
             team=self._team,
             bot_user_id=self._bot_user_id,
             socket_mode=self._settings.app_token is not None,
-            trouble=next(iter(self._trouble.values()), None),
+            trouble="; ".join(self._trouble.values()) or None,
         )
 
     async def enter(self, channel: str) -> tuple[str, str]:
@@ -160,15 +160,18 @@ class Slack:
         ]
 
     def _socket(self, app_token: str) -> SocketMode:
-        return SocketMode(self._platform, self.tenant_id, app_token, self._settings.api_url)
+        told = self._teller("socket mode")
+        return SocketMode(self._platform, self.tenant_id, app_token, self._api, told)
 
     def _teller(self, part: str) -> Callable[[str | None], None]:
         def tell(trouble: str | None) -> None:
-            if trouble is None:
-                self._trouble.pop(part, None)
-            else:
-                _log.warning("slack_trouble part=%s reason=%r", part, trouble)
+            before = self._trouble.pop(part, None)
+            if trouble is not None:
                 self._trouble[part] = trouble
+            if trouble not in {None, before}:
+                _log.warning("slack_trouble part=%s reason=%r", part, trouble)
+            elif trouble is None and before is not None:
+                _log.info("slack_trouble_over part=%s", part)
 
         return tell
 

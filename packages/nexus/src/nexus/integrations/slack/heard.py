@@ -37,19 +37,22 @@ def in_thread(tx: Tx, said: Said, task: Row, woken: Sequence[str]) -> None:
 def _lines(tx: Tx, said: Said, task: Row, woken: Sequence[str]) -> list[str]:
     if stops.state(tx, said.tenant_id).stopped:
         return [lines.heard_stopped()]
-    offline = [lines.heard_offline(name) for name in _offline(tx, woken)]
+    there = _names(tx, woken)
+    offline = [lines.heard_offline(name) for name, is_online in there.items() if not is_online]
     if offline or not said.for_app:
         return offline
     if task["status"] == TaskStatus.TODO:
         return [lines.heard_waiting()]
-    return [lines.heard_ended(task["status"])] if task["status"] in FINAL_STATUSES else []
+    if task["status"] in FINAL_STATUSES:
+        return [lines.heard_ended(task["status"], [*there])]
+    return []
 
 
-def _offline(tx: Tx, agent_ids: Sequence[str]) -> list[str]:
-    """Return the names of those that are not connected."""
+def _names(tx: Tx, agent_ids: Sequence[str]) -> dict[str, bool]:
+    """Return the names of agents, each with whether it is connected."""
     online = sa.exists().where(sessions.c.agent_id == agents.c.id, sessions.c.closed_at.is_(None))
-    query = sa.select(agents.c.name).where(agents.c.id.in_(agent_ids), ~online)
-    return [row["name"] for row in tx.rows(query.order_by(agents.c.name))]
+    query = sa.select(agents.c.name, online.label("online")).where(agents.c.id.in_(agent_ids))
+    return {row["name"]: bool(row["online"]) for row in tx.rows(query.order_by(agents.c.name))}
 
 
 def asked(tx: Tx, said: Said, task: Row) -> None:

@@ -1,5 +1,7 @@
 """Every line that the app itself says in Slack, in mrkdwn: the words are here and nowhere else."""
 
+from collections.abc import Sequence
+
 from nexus.integrations.slack.rendering import escape, neutral, person, shortened
 from oblivion.protocol import TaskStatus
 
@@ -23,11 +25,13 @@ def heard_waiting() -> str:
     return ":hourglass: Heard: this task waits for an agent, which will read this in the thread."
 
 
-def heard_ended(status: str) -> str:
-    """Say that the task has ended, so that nobody acts on this by itself."""
+def heard_ended(status: str, agents: Sequence[str] = ()) -> str:
+    """Say that the task has ended; ``agents`` are told of what was said all the same."""
+    who = " and ".join(person(name) for name in agents)
+    told = f"{who} is told, but may do nothing about it" if who else "nobody works on it"
     how = "Mention" if status == TaskStatus.DONE else "Press *Retry* above, or mention"
     return (
-        f":checkered_flag: Heard, but this task is {_quoted(status).lower()}: nobody works on it. "
+        f":checkered_flag: Heard, but this task is {_quoted(status).lower()}: {told}. "
         f"{how} the app in the channel for a new one."
     )
 

@@ -9,11 +9,11 @@ from nexus.integrations.slack import boxes, lines
 from nexus.integrations.slack.rendering import paused
 from nexus.services import activity, deliveries
 from nexus.services.deliveries import Letter
-from nexus.store.schema import slack_pauses, slack_said
+from nexus.store.schema import messages, slack_pauses, slack_said
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import MessageKind
 
-_WHY = "it said the same twice within seconds"
+_WHY = "it said the same twice within seconds in one thread"
 
 
 def admit(tx: Tx, entry: Row) -> bool:
@@ -28,11 +28,13 @@ def admit(tx: Tx, entry: Row) -> bool:
     said = Utterance(
         agent_id=entry["agent_id"],
         project_id=entry["project_id"],
-        digest=hashlib.sha256(entry["data"]["text"].encode("utf-8", "replace")).hexdigest(),
+        digest=_digest(entry),
         at=entry["at"],
     )
     lately = _lately(tx, said)
-    verdict = judge(lately, said, is_question=entry["data"]["kind"] == MessageKind.QUESTION)
+    is_question = entry["data"]["kind"] == MessageKind.QUESTION
+    answered_at = _answered_at(tx, entry) if is_question else None
+    verdict = judge(lately, said, is_question=is_question, answered_at=answered_at)
     shown = verdict is Verdict.SHOW
     tx.insert(slack_said, {**vars(said), "shown": shown})
     if verdict is Verdict.PAUSE:
@@ -42,6 +44,22 @@ def admit(tx: Tx, entry: Row) -> bool:
         is_agents = verdict is Verdict.HOLD_AGENT
         _tell(tx, entry, held_back if is_agents else lines.project_held_back(PROJECT_AN_HOUR))
     return shown
+
+
+def _digest(entry: Row) -> str:
+    """Return what is the same for the same words in the same thread: elsewhere they are others."""
+    words = f"{entry['task_id']}\n{entry['data']['text']}"
+    return hashlib.sha256(words.encode("utf-8", "replace")).hexdigest()
+
+
+def _answered_at(tx: Tx, entry: Row) -> int | None:
+    """Return when a person spoke last in the thread, before this was said."""
+    before = messages.c.created_at <= entry["at"]
+    newest = sa.select(sa.func.max(messages.c.created_at)).where(
+        messages.c.task_id == entry["task_id"], messages.c.is_human, before
+    )
+    found: int | None = tx.scalar(newest)
+    return found
 
 
 def _lately(tx: Tx, said: Utterance) -> list[Utterance]:
