@@ -127,6 +127,8 @@ class Operations:
     ) -> None:
         """Say how far a held task is, from 0 to 1; it is then IN_PROGRESS.
 
+        It stands in the thread as one message per attempt, which each report edits in place.
+
         Raises:
             LeaseLost: the task is not, or no longer, this agent's.
         """
@@ -208,7 +210,11 @@ class Operations:
         return self._parts().agent.messages(task_id, wait=wait)
 
     async def get_thread(self, task_id: str, limit: int | None = None) -> list[ThreadMessage]:
-        """Return the messages of a task's thread, oldest first, all or the first ``limit``."""
+        """Return the messages of a task's thread, oldest first, all or the first ``limit``.
+
+        They reach back to before this agent came: what people said (``is_human``), what this and
+        other agents said, and how far earlier attempts got (``kind`` is ``progress``).
+        """
         ARGUMENTS.text("task_id", task_id)
         if limit is not None:
             ARGUMENTS.whole("limit", limit, low=1, high=1_000_000)

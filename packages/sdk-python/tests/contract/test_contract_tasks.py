@@ -16,6 +16,13 @@ async def holding(hands: Hands, **details: Any) -> tuple[SocketAgent, dict[str, 
     return agent, {"taskId": task["taskId"], "attempt": task["attempt"]}
 
 
+async def shown(hands: Hands, task_id: str) -> list[tuple[str, str, bool, bool]]:
+    """Return the thread: the kind, the text, whether a person said it, whether it was edited."""
+    status, page = await (await hands.rest()).get(f"/tasks/{task_id}/slack-thread")
+    assert status == 200, page
+    return [(m["kind"], m["text"], m["isHuman"], m["edited"]) for m in page["messages"]]
+
+
 @pytest.mark.parametrize("status", ["IN_PROGRESS", "BLOCKED_ON_HUMAN", "DONE", "FAILED", "TODO"])
 async def test_the_holder_moves_its_task(hands: Hands, status: str) -> None:
     agent, lease = await holding(hands, max_attempts=1)
@@ -86,6 +93,44 @@ async def test_progress_and_result_are_shown(hands: Hands) -> None:
     task = await rest.task(lease["taskId"])
     assert (task["progress"], task["result"]) == (1.0, {"lines": [1, None]})
     assert "error" not in task
+
+
+async def test_progress_stands_in_the_thread_once_and_is_edited_there(hands: Hands) -> None:
+    agent, lease = await holding(hands)
+    for share, words in [(0.25, "reading"), (0.5, "running tests"), (0.5, "running tests")]:
+        said = {"status": "IN_PROGRESS", "progress": share, "message": words}
+        await agent.call("task_update", {**lease, **said})
+    await hands.side.say(lease["taskId"], "how far are you?")
+    await agent.call("task_update", {**lease, "status": "IN_PROGRESS", "progress": 1})
+    await agent.call("task_update", {**lease, "status": "IN_PROGRESS", "message": "no share"})
+    assert await shown(hands, lease["taskId"]) == [
+        ("progress", "100 %", False, True),
+        ("message", "how far are you?", True, False),
+    ]
+
+
+async def test_the_next_attempt_finds_what_was_said_and_why_it_was_needed(hands: Hands) -> None:
+    agent, lease = await holding(hands)
+    said = {"status": "IN_PROGRESS", "progress": 0.5, "message": "half"}
+    await agent.call("task_update", {**lease, **said})
+    await hands.side.say(lease["taskId"], "use less salt")
+    await agent.call("task_update", {**lease, "status": "FAILED", "error": "no salt at all"})
+    await hands.side.pass_time(10)
+    again = await agent.until("task_assigned", count=2)
+    assert (again["attempt"], again["lastError"]) == (lease["attempt"] + 1, "no salt at all")
+    lease["attempt"] += 1
+    await agent.call("task_update", {**lease, "status": "IN_PROGRESS", "progress": 0.1})
+    assert await shown(hands, lease["taskId"]) == [
+        ("progress", "50 %: half", False, False),
+        ("message", "use less salt", True, False),
+        ("progress", "10 %", False, False),
+    ]
+
+
+async def test_progress_is_not_posted_as_a_message(hands: Hands) -> None:
+    agent, lease = await holding(hands)
+    wish = {"taskId": lease["taskId"], "text": "50 %", "kind": "progress"}
+    assert (await agent.call("post_message", wish))["error"]["code"] == "invalid_payload"
 
 
 async def test_a_call_that_is_sent_again_has_no_second_effect(hands: Hands) -> None:

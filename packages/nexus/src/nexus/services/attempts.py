@@ -10,7 +10,7 @@ from nexus.domain.backoff import retry_delay_ms
 from nexus.domain.errors import LeaseLost
 from nexus.domain.tasks import AttemptEnd, check_holder_move, end_attempt
 from nexus.domain.tool_calls import CallState
-from nexus.services import activity, events, leases, sessions, views
+from nexus.services import activity, events, leases, progress, sessions, views
 from nexus.store.schema import is_held, is_waiting, tasks
 from nexus.store.statement import Statement
 from nexus.store.tool_tables import tool_calls
@@ -139,6 +139,7 @@ def _go_on(tx: Tx, task: Row, wish: TaskUpdate) -> Row:
     if wish.progress is not None:
         values["progress"] = wish.progress
     after = move(tx, task, values)
+    shown = progress.show(tx, task, wish)
     moved = task["status"] != status
     activity.record(
         tx,
@@ -148,6 +149,7 @@ def _go_on(tx: Tx, task: Row, wish: TaskUpdate) -> Row:
         task=task,
         progress=wish.progress,
         message=wish.message,
+        **({"message_id": shown} if shown else {}),
     )
     return after
 

@@ -10,7 +10,7 @@ from pydantic import StrictBool
 from nexus.domain.errors import NotFound
 from nexus.domain.mentions import APP_NAMES, handle_of, mentioned_names
 from nexus.domain.principal import Principal
-from nexus.services import activity, agents, attempts, events, leases, tasks, views
+from nexus.services import activity, agents, attempts, events, leases, progress, tasks, views
 from nexus.services.command import Command, Line, Words
 from nexus.store import schema
 from nexus.store.ids import new_id
@@ -100,7 +100,7 @@ def post(tx: Tx, task: Row, author: Author, text: str, manner: Manner = PLAINLY)
     message: Row = {
         "id": new_id(),
         "task_id": task["id"],
-        "ts": _next_ts(tx, task["id"]),
+        "ts": progress.next_ts(tx, task["id"]),
         "kind": manner.kind,
         "author_id": author.id,
         "author": author.name,
@@ -211,11 +211,6 @@ def reply(tx: Tx, caller: Principal, task_id: str, wish: Reply) -> ThreadReplyAc
     message = PostMessage(task_id=task["id"], text=wish.message, broadcast=wish.broadcast)
     posted = post_as_agent(tx, caller.agent_id, message)
     return ThreadReplyAck(channel_id=task["slack_channel_id"], message_ts=posted.message_ts)
-
-
-def _next_ts(tx: Tx, task_id: str) -> int:
-    newest = tx.scalar(sa.select(sa.func.max(messages.c.ts)).where(messages.c.task_id == task_id))
-    return max(tx.now * 1000, (newest or 0) + 1)
 
 
 def _record(

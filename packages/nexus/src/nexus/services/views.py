@@ -128,5 +128,6 @@ def assignment(row: Row) -> TaskAssignedPayload:
         lease_expires_at=moment_or_none(row["lease_expires_at"]),
         deadline=moment_or_none(row["deadline_at"]),
         assigned_at=moment_or_none(row["claimed_at"]),
+        last_error=row["error"],
         **_detailed(row),
     )

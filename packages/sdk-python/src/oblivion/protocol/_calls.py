@@ -153,7 +153,9 @@ class PostMessage(WireModel):
     """The answers that a question offers; people may answer freely all the same."""
 
     @model_validator(mode="after")
-    def _only_questions_offer_choices(self) -> "PostMessage":
+    def _is_what_agents_say(self) -> "PostMessage":
+        if self.kind is MessageKind.PROGRESS:
+            raise ValueError("progress is reported with task_update, and shown by Nexus")
         if self.choices and self.kind is not MessageKind.QUESTION:
             raise ValueError("choices belong to a message of the kind 'question'")
         if len(set(self.choices)) < len(self.choices):

@@ -64,6 +64,8 @@ class TaskAssignedPayload(TaskAvailablePayload):
     lease_expires_at: Timestamp | None = None
     deadline: Timestamp | None = None
     assigned_at: Timestamp | None = None
+    last_error: str | None = None
+    """Why an earlier attempt failed; None for the first, and after one that was handed back."""
     messages: list[ContextUpdatePayload] = Field(
         default_factory=list[ContextUpdatePayload], exclude=True
     )

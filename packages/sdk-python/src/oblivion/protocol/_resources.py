@@ -64,7 +64,7 @@ class ThreadMessage(WireModel):
     is_human: bool = False
     created_at: Timestamp | None = None
     kind: str = "message"
-    """``message``, ``question`` or ``final``."""
+    """``message``, ``question``, ``final``, or ``progress``, which is edited in place."""
     choices: list[str] = Field(default_factory=list[str])
     """The answers that a question offers."""
     edited: bool = False

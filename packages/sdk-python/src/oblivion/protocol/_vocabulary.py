@@ -54,6 +54,8 @@ class MessageKind(StrEnum):
     MESSAGE = "message"
     QUESTION = "question"
     FINAL = "final"
+    PROGRESS = "progress"
+    """How far the agent is; Nexus writes it, and edits it in place."""
 
 
 class EventType(StrEnum):

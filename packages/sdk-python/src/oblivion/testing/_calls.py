@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from oblivion._clock import Clock
 from oblivion.protocol import (
+    HELD_STATUSES,
     PROTOCOL_VERSION,
     Acknowledged,
     AgentReady,
@@ -157,7 +158,10 @@ class Calls:
     async def _task_update(self, caller: Caller, payload: dict[str, Any]) -> Any:
         wish = _read(TaskUpdate, payload)
         self._agents.require_ready(caller.agent, caller.session)
-        return self._tasks.update(caller.agent, wish).to_wire()
+        answer = self._tasks.update(caller.agent, wish)
+        if wish.status in HELD_STATUSES and wish.progress is not None:
+            self._threads.show_progress(self._tasks.find(wish.task_id), caller.agent, wish)
+        return answer.to_wire()
 
     async def _post_message(self, caller: Caller, payload: dict[str, Any]) -> Any:
         wish = _read(PostMessage, payload)

@@ -12,6 +12,7 @@ from oblivion.protocol import (
     FINAL_STATUSES,
     DispatchPolicy,
     EventType,
+    MessageKind,
     Task,
     TaskStatus,
     ThreadMessage,
@@ -35,6 +36,7 @@ from oblivion.testing._tools import Answer, Tools
 
 _RECONNECT_SECONDS = 0.01
 _DIRECT = Network(trust_env=False)
+_SAID = frozenset(MessageKind) - {MessageKind.PROGRESS}
 
 
 class FakeNexus:
@@ -252,8 +254,8 @@ class FakeNexus:
     ) -> ThreadMessage:
         """Wait for the next message of an agent that has ``text``, and return it.
 
-        ``kind`` is ``message``, ``question`` or ``final``. The next is one that stands after the
-        message that was returned the last time.
+        ``kind`` is ``message``, ``question``, ``final`` or, when asked for, ``progress``. The next
+        is one that stands after the message that was returned the last time.
 
         Raises:
             AssertionError: it did not come; the message tells how things stand.
@@ -262,7 +264,8 @@ class FakeNexus:
 
         def look() -> ThreadMessage | None:
             for place, message in enumerate(record.thread[record.read :], record.read + 1):
-                said = text in message.text and kind in {None, message.kind}
+                wanted = {kind} if kind is not None else _SAID
+                said = text in message.text and message.kind in wanted
                 if said and not message.is_human:
                     record.read = place
                     return message

@@ -63,7 +63,8 @@ class TaskDetails(TypedDict, total=False):
 class Record:
     """A task as it stands; times that end in ``_at`` are moments, the others ages of the clock.
 
-    Up to ``read`` the test has read the thread.
+    Up to ``read`` the test has read the thread, up to ``said_before`` it was said before the
+    present attempt.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Record:
     error: str | None = None
     thread: list[ThreadMessage] = field(default_factory=list[ThreadMessage])
     read: int = 0
+    said_before: int = 0
 
     @property
     def is_held(self) -> bool:
@@ -166,6 +168,7 @@ class Record:
             lease_expires_at=self._moment(self.lease_until),
             deadline=self._moment(self.deadline),
             assigned_at=self.claimed_at,
+            last_error=self.error,
             **self._full(),
         )
 
@@ -238,6 +241,7 @@ class Tasks:
         timeout = task.details.get("timeout_seconds")
         task.deadline = None if timeout is None else now + timeout
         task.progress = None
+        task.said_before = len(task.thread)
         self._set(task, TaskStatus.CLAIMED)
         attempt = task.attempt
         assignment = task.assignment()

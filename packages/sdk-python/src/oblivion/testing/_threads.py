@@ -10,11 +10,12 @@ from oblivion.protocol import (
     EventType,
     MessageKind,
     TaskStatus,
+    TaskUpdate,
     ThreadMessage,
     ThreadPage,
     WakeUpPayload,
 )
-from oblivion.testing._agents import Agents
+from oblivion.testing._agents import Agent, Agents
 from oblivion.testing._tasks import Record, Tasks
 
 _APP_NAMES = frozenset({"oblivion", "nexus"})
@@ -51,11 +52,34 @@ class Threads:
 
         A person's message sends a task that was blocked on a human back to IN_PROGRESS.
         """
+        message = self._message(author, text, kind, choices)
+        task.thread.append(message)
+        if author.is_human and task.status is TaskStatus.BLOCKED_ON_HUMAN:
+            self._tasks.resume(task)
+        self._tell_holder(task, author, message)
+        self._wake_mentioned(task, author, text)
+        self._tasks.look()
+        return message.ts
+
+    def show_progress(self, task: Record, agent: Agent, wish: TaskUpdate) -> None:
+        """Show how far the holder is, in one message per attempt."""
+        share = f"{wish.progress or 0.0:.0%}".replace("%", " %")
+        text = f"{share}: {wish.message}" if wish.message else share
+        for place, said in enumerate(task.thread):
+            if said.kind == MessageKind.PROGRESS and place >= task.said_before:
+                edited = said.edited or said.text != text
+                task.thread[place] = said.model_copy(update={"text": text, "edited": edited})
+                return
+        author = Author(id=agent.id, name=agent.name, is_human=False)
+        task.thread.append(self._message(author, text, MessageKind.PROGRESS))
+
+    def _message(
+        self, author: Author, text: str, kind: MessageKind, choices: Sequence[str] = ()
+    ) -> ThreadMessage:
         now = self._clock.now()
         self._newest = max(round(now.timestamp() * 1_000_000), self._newest + 1)
-        ts = f"{self._newest // 1_000_000}.{self._newest % 1_000_000:06d}"
-        message = ThreadMessage(
-            ts=ts,
+        return ThreadMessage(
+            ts=f"{self._newest // 1_000_000}.{self._newest % 1_000_000:06d}",
             user=author.id,
             username=author.name,
             text=text,
@@ -64,13 +88,6 @@ class Threads:
             choices=list(choices),
             created_at=now,
         )
-        task.thread.append(message)
-        if author.is_human and task.status is TaskStatus.BLOCKED_ON_HUMAN:
-            self._tasks.resume(task)
-        self._tell_holder(task, author, message)
-        self._wake_mentioned(task, author, text)
-        self._tasks.look()
-        return ts
 
     def page(self, task: Record, limit: int, cursor: str | None) -> ThreadPage:
         """Return messages in order; ``cursor`` is that of the page before."""

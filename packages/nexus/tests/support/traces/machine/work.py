@@ -35,6 +35,8 @@ from traces.model import leases as model_leases
 from traces.model import people as model_people
 from traces.model import sessions as model_sessions
 
+KINDS = [kind for kind in MessageKind if kind is not MessageKind.PROGRESS]
+
 
 class WorkRules(SessionRules):
     """What an agent says of tasks."""
@@ -69,15 +71,24 @@ class WorkRules(SessionRules):
         self.step(predict, act, by=agent_id)
 
     @precondition(lambda self: self.somebody_works())
-    @rule(number=TASKS, status=USUAL_MOVES, retry=st.sampled_from([None, None, None, False]))
-    def work_on(self, number: int, status: TaskStatus, retry: bool | None) -> None:
+    @rule(
+        number=TASKS,
+        status=USUAL_MOVES,
+        retry=st.sampled_from([None, None, None, False]),
+        share=st.sampled_from([None, 0.25, 0.5]),
+    )
+    def work_on(
+        self, number: int, status: TaskStatus, retry: bool | None, share: float | None
+    ) -> None:
         """The holder of a task does as it should, and comes back for it if it was away."""
         task = self.held(number)
         name = self.model.agents[task.holder or ""].name
         session = self.model.agents[self.ids[name]].session
         if session is None or not session.ready:
             self.arrive(name, active="held")
-        wish = TaskUpdate(task_id=task.id, attempt=task.attempt, status=status, retry=retry)
+        wish = TaskUpdate(
+            task_id=task.id, attempt=task.attempt, status=status, retry=retry, progress=share
+        )
         self._report(Voice(name=name, call_id="new"), wish)
 
     @precondition(lambda self: self.order)
@@ -115,7 +126,7 @@ class WorkRules(SessionRules):
         self.step(predict, act, by=agent_id)
 
     @precondition(lambda self: self.order)
-    @rule(voice=SPEAKERS, number=TASKS, text=TEXTS, kind=st.sampled_from(MessageKind))
+    @rule(voice=SPEAKERS, number=TASKS, text=TEXTS, kind=st.sampled_from(KINDS))
     def post(self, voice: Voice, number: int, text: str, kind: MessageKind) -> None:
         ref, task_id = self.ref(voice.name, voice.age), self.task(number).id
 
