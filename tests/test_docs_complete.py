@@ -272,7 +272,8 @@ def recorded() -> Iterator[str]:
     of_services = re.compile(
         r"(task|agent|group|project|message|token|tool|approval|tool_rule|delivery)_[a-z]+ed"
         r"|task_progress|task_done|group_left"
-        r"|agent_status|agent_woken|task_retrying|agent_logged_out|agents_(stopped|resumed)"
+        r"|agent_status|agent_thought|agent_woken|task_retrying"
+        r"|agent_logged_out|agents_(stopped|resumed)"
         r"|access_revoked|secret_rotated|mirror_(paused|resumed)"
     )
     elsewhere = re.compile(r"mirror_(paused|resumed)|slack_message")

@@ -168,6 +168,7 @@ EVENTS: dict[EventType, dict[str, Any]] = {
     EventType.CLAIM_TASK: {"taskId": "T"},
     EventType.TASK_UPDATE: {"taskId": "T", "attempt": 1, "status": "DONE"},
     EventType.POST_MESSAGE: {"taskId": "T", "text": "hello", "clientMessageId": "m"},
+    EventType.THINK: {"taskId": "T", "thoughts": [{"text": "hm"}]},
     EventType.TOOL_REQUEST: {
         "requestId": "r",
         "tool": "t",

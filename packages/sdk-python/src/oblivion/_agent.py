@@ -23,6 +23,7 @@ from oblivion._offered import OfferedTools
 from oblivion._questions import Asked, Questions
 from oblivion._runner import Runner
 from oblivion._steering import Steering
+from oblivion._thoughts import Thoughts
 from oblivion._tool_server import ToolServer
 from oblivion._tools import Tools
 from oblivion.errors import OblivionError, UsageError
@@ -96,6 +97,7 @@ class Agent:
         self.calls = Calls(clock, limits.pending_calls)
         self.desk = Desk(self.calls, self.crew, self._lost)
         self.tools = Tools(self.calls, clock)
+        self.thoughts = Thoughts(self.calls, clock)
         self._tool_server = ToolServer(
             abilities.tools, self.calls, self.crew, clock, limits.queued_events
         )
@@ -210,6 +212,7 @@ class Agent:
             await self._audience.close(_GRACE_SECONDS)
         with suppress(TimeoutError):
             async with within(self._clock, self._settings.limits.close_timeout):
+                await self.thoughts.flushed()
                 await self.calls.flushed()
         self._acks.flush()
 

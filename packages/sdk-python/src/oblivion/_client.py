@@ -1,6 +1,7 @@
 """Where the public face lives: :class:`OblivionClient`."""
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from importlib import import_module, metadata
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from oblivion._agent import Identity
 from oblivion._busy import BusyPolicy
+from oblivion._checks import ARGUMENTS
 from oblivion._clock import Clock, SystemClock
 from oblivion._config import (
     Limits,
@@ -22,10 +24,13 @@ from oblivion._config import (
 )
 from oblivion._decorators import HandlerDecorators
 from oblivion._inbox import Inbox
+from oblivion._json import small_json
 from oblivion._network import Network
 from oblivion._operations import Operations
 from oblivion._process import LOOPBACK, run
+from oblivion._thoughts import TraceHandler, thought
 from oblivion.errors import AlreadyConnectedError, Disconnected, NotConnectedError, UsageError
+from oblivion.protocol import Thought
 
 if TYPE_CHECKING:
     from oblivion._wiring import Parts
@@ -247,6 +252,42 @@ class OblivionClient(HandlerDecorators, Operations):
         :func:`oblivion.run`.
         """
         run(self, livez_port=livez_port, livez_host=livez_host)
+
+    def think(self, task_id: str, text: str, *, data: object = None) -> None:
+        """Note a thought about a task, with what JSON can hold: in its trace, never in its thread.
+
+        It returns at once, from any thread, and is not awaited. Thoughts are sent a few at a time;
+        where too many wait, the newest are dropped, and the trace says how many. A text is cut
+        after 2000 characters.
+
+        Raises:
+            InvalidArgument: an argument is wrong, or ``data`` takes more than 16 KiB.
+            NotConnectedError: the client is not connected.
+        """
+        ARGUMENTS.text("task_id", task_id)
+        plain = small_json("data", data)
+        self._note(task_id, thought(ARGUMENTS.text("text", text), self._clock.now(), data=plain))
+
+    def log_handler(self, level: int | str = logging.INFO) -> logging.Handler:
+        """Return a handler for ``logging`` that sends log lines to the traces of their tasks.
+
+        A line belongs to the task whose handler wrote it; others are left, and so are the SDK's
+        own. It behaves as :meth:`think` does.
+        """
+        return TraceHandler(self._trace, level)
+
+    def _trace(self, text: str, level: str, logger: str) -> None:
+        handling = self._current.agent.crew.handling() if self._current is not None else None
+        if handling is None or handling.task_id is None or not self._is_live() or not text.strip():
+            return
+        self._note(handling.task_id, thought(text, self._clock.now(), level=level, logger=logger))
+
+    def _note(self, task_id: str, noted: Thought) -> None:
+        add, loop = self._parts().agent.thoughts.add, self._loop
+        if loop is None or _running_loop() is loop:
+            add(task_id, noted)
+        else:
+            loop.call_soon_threadsafe(add, task_id, noted)
 
     def from_thread(self, call: Coroutine[Any, Any, _T]) -> _T:
         """Make a call from a handler that is a plain function, and return its result.

@@ -12,6 +12,8 @@ from oblivion.protocol import MAX_FRAME_BYTES
 _FRAME_MARGIN = 256
 """Room that the event's name and Socket.IO's own marks take in a frame."""
 
+SMALL_BYTES = 16 * 1024
+
 _BINARY = (bytes, bytearray, memoryview)
 
 _COMPACT = (",", ":")
@@ -36,6 +38,19 @@ def to_json(name: str, value: object) -> Any:
         raise InvalidArgumentType(f"{name} cannot be written as JSON: {error}") from None
     except ValueError as error:
         raise InvalidArgument(f"{name} cannot be written as JSON: {error}") from None
+    return plain
+
+
+def small_json(name: str, value: object) -> Any:
+    """Return ``value`` as plain JSON data, which takes 16 KiB at most.
+
+    Raises:
+        InvalidArgument: it has no place in JSON, or takes more.
+    """
+    plain = to_json(name, value)
+    size = len(json.dumps(plain, separators=_COMPACT))
+    if size > SMALL_BYTES:
+        raise InvalidArgument(f"{name} takes {size} bytes, of at most {SMALL_BYTES}: send less")
     return plain
 
 

@@ -122,6 +122,7 @@ class Session:
     async def _live(self, group: asyncio.TaskGroup) -> OblivionError | None:
         upkeep = group.create_task(self._stay_connected(), name="oblivion-upkeep")
         claiming = group.create_task(self._agent.claimer.run(), name="oblivion-claims")
+        thinking = group.create_task(self._agent.thoughts.run(), name="oblivion-thoughts")
         stopping = group.create_task(self._stopping.wait(), name="oblivion-stop")
         await _first(upkeep, stopping)
         claiming.cancel()
@@ -130,6 +131,7 @@ class Session:
             await _first(upkeep, draining)
             draining.cancel()
         stopping.cancel()
+        thinking.cancel()
         upkeep.cancel()
         return upkeep.result() if upkeep.done() else None
 

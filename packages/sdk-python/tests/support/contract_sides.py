@@ -9,7 +9,7 @@ import httpx2
 
 from fake_time import FakeTime
 from live_nexus import AGENT_SECRET, LiveNexus, live_nexus
-from nexus.services import attempts, leases, watch
+from nexus.services import activity, attempts, leases, watch
 from nexus.store.tx import Tx
 from oblivion.testing import FakeClock, FakeNexus
 from socket_agent import SocketAgent, socket_agent, token_for
@@ -42,6 +42,10 @@ class Side(Protocol):
 
     async def wake(self, client_id: str, message: str) -> None:
         """Wake an agent as a person."""
+
+    async def thoughts(self, task_id: str) -> list[str]:
+        """Return the texts of a task's trace."""
+        ...
 
     async def pass_time(self, seconds: float) -> None:
         """Let so much time pass, and what it brings happen."""
@@ -85,6 +89,11 @@ class RealSide:
     async def wake(self, client_id: str, message: str) -> None:
         await self._admin.post(f"/observer/agents/{client_id}/wake", message=message)
 
+    async def thoughts(self, task_id: str) -> list[str]:
+        entries = await self._platform.store.read(activity.of_task, task_id, limit=100)
+        thought = [entry["data"] for entry in entries if entry["type"] == activity.THOUGHT]
+        return [one["text"] for data in thought for one in data["thoughts"]]
+
     async def pass_time(self, seconds: float) -> None:
         left = seconds
         while left > 0:
@@ -120,6 +129,9 @@ class FakeSide:
 
     async def wake(self, client_id: str, message: str) -> None:
         await self._nexus.wake(message, client_id=client_id)
+
+    async def thoughts(self, task_id: str) -> list[str]:
+        return [thought.text for thought in self._nexus.thoughts(task_id)]
 
     async def pass_time(self, seconds: float) -> None:
         await self._nexus.clock.advance(seconds)

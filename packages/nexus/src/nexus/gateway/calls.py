@@ -15,6 +15,7 @@ from nexus.services import (
     handover,
     leases,
     sessions,
+    thoughts,
     threads,
     tool_calls,
     views,
@@ -34,6 +35,7 @@ from oblivion.protocol import (
     PostMessage,
     StatusUpdate,
     TaskUpdate,
+    Think,
     ToolAnswer,
     ToolRequest,
     WireModel,
@@ -145,6 +147,11 @@ def _message_key(wish: PostMessage) -> str | None:
     return f"message:{hashlib.sha256(named.encode()).hexdigest()}"
 
 
+def _think(tx: Tx, context: Context, wish: Think) -> Answer:
+    sessions.require_ready(tx, context.ref)
+    return thoughts.record(tx, context.ref.agent_id, wish).to_wire()
+
+
 def _tool_request(tx: Tx, context: Context, wish: ToolRequest) -> Answer:
     return tool_calls.receive(tx, context.ref, wish, by_event=context.acks).to_wire()
 
@@ -171,6 +178,7 @@ CALLS = {
     EventType.CLAIM_TASK: Call(payload=ClaimTask, act=_claim_task),
     EventType.TASK_UPDATE: Call(payload=TaskUpdate, act=_task_update),
     EventType.POST_MESSAGE: Call(payload=PostMessage, act=_post_message),
+    EventType.THINK: Call(payload=Think, act=_think),
     EventType.TOOL_REQUEST: Call(payload=ToolRequest, act=_tool_request),
     EventType.TOOL_ANSWER: Call(payload=ToolAnswer, act=_tool_answer),
     EventType.EVENT_ACK: Call(payload=EventAck, act=_event_ack, kept=False),

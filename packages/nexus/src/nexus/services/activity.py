@@ -1,6 +1,7 @@
 """Where it is recorded what happened, for people: the feed of Observer and ``nexus tail``."""
 
 from enum import StrEnum
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,11 @@ _PLACE = sa.tuple_(activity.c.txid, activity.c.id)
 
 FARTHEST = 5_000
 """So many entries one search looks at."""
+
+THOUGHT = "agent_thought"
+"""The type of what an agent thinks about a task."""
+
+_is_thought = activity.c.type == THOUGHT
 
 
 def topic(tenant_id: str) -> str:
@@ -49,8 +55,11 @@ def record(
 
 
 def newest(tx: Tx, tenant_id: str, *, limit: int, before: int | None = None) -> list[Row]:
-    """Return entries, newest first; ``before`` continues below the entry with that id."""
-    query = _settled(tx, tenant_id)
+    """Return entries, newest first; ``before`` continues below the entry with that id.
+
+    What agents think stands with their tasks alone.
+    """
+    query = _settled(tx, tenant_id).where(~_is_thought)
     place = None if before is None else _place(tx, before)
     if place is not None:
         query = query.where(place > _PLACE)
@@ -94,7 +103,7 @@ def search(tx: Tx, tenant_id: str, wanted: ActivityFilter) -> tuple[list[Row], i
     It looks at no more than :data:`FARTHEST` entries, so that what is seldom takes no longer than
     what is frequent; the cursor goes on behind those.
     """
-    query = _settled(tx, tenant_id)
+    query = _settled(tx, tenant_id).where(~_is_thought)
     place = None if wanted.cursor is None else _place(tx, wanted.cursor)
     if place is not None:
         query = query.where(place > _PLACE)
@@ -157,6 +166,14 @@ def position(tx: Tx, tenant_id: str) -> int:
 
 
 def of_task(tx: Tx, task_id: str, *, limit: int) -> list[Row]:
-    """Return what happened to a task, oldest first; of more than ``limit`` entries the newest."""
+    """Return what happened to a task and what was thought about it, oldest first.
+
+    Of more than ``limit`` entries of either kind the newest.
+    """
     mine = activity.select().where(activity.c.task_id == task_id)
-    return list(tx.rows(mine.order_by(activity.c.id.desc()).limit(limit)))[::-1]
+    newest_first = [
+        mine.where(kind).order_by(activity.c.id.desc()).limit(limit)
+        for kind in (_is_thought, ~_is_thought)
+    ]
+    entries = [entry for query in newest_first for entry in tx.rows(query)]
+    return sorted(entries, key=itemgetter("id"))

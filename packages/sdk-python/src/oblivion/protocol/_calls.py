@@ -170,6 +170,28 @@ class PostMessageAck(WireModel):
     message_ts: str = ""
 
 
+MAX_THOUGHTS = 100
+"""So many thoughts one call may bring."""
+
+
+class Thought(WireModel):
+    """What an agent thought, or a line of its log (then with ``level`` and ``logger``)."""
+
+    text: str = Field(min_length=1)
+    at: Timestamp | None = None
+    level: str | None = None
+    logger: str | None = None
+    data: Any = None
+
+
+class Think(WireModel):
+    """What belongs to a task's trace, in order; ``dropped`` counts what did not make it before."""
+
+    task_id: str
+    thoughts: list[Thought] = Field(max_length=MAX_THOUGHTS)
+    dropped: int = Field(default=0, ge=0, le=LARGEST)
+
+
 class ToolRequest(WireModel):
     """A wish that Nexus run a tool for the agent; the answer is the event ``tool_result``.
 

@@ -86,6 +86,7 @@ class EventType(StrEnum):
     CLAIM_TASK = "claim_task"
     TASK_UPDATE = "task_update"
     POST_MESSAGE = "post_message"
+    THINK = "think"
     TOOL_REQUEST = "tool_request"
     TOOL_ANSWER = "tool_answer"
     EVENT_ACK = "event_ack"

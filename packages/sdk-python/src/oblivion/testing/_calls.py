@@ -26,6 +26,7 @@ from oblivion.protocol import (
     PostMessageAck,
     StatusUpdate,
     TaskUpdate,
+    Think,
     ToolAccepted,
     ToolRequest,
     WireModel,
@@ -41,7 +42,13 @@ from oblivion.testing._tools import Tools
 _Model = TypeVar("_Model", bound=WireModel)
 
 KEPT = frozenset(
-    {EventType.CLAIM_TASK, EventType.TASK_UPDATE, EventType.POST_MESSAGE, EventType.TOOL_REQUEST}
+    {
+        EventType.CLAIM_TASK,
+        EventType.TASK_UPDATE,
+        EventType.POST_MESSAGE,
+        EventType.THINK,
+        EventType.TOOL_REQUEST,
+    }
 )
 """The calls whose answers are kept: sent again, they have no second effect."""
 
@@ -72,6 +79,7 @@ class Calls:
             EventType.CLAIM_TASK: self._claim_task,
             EventType.TASK_UPDATE: self._task_update,
             EventType.POST_MESSAGE: self._post_message,
+            EventType.THINK: self._think,
             EventType.TOOL_REQUEST: self._tool_request,
             EventType.EVENT_ACK: self._event_ack,
         }
@@ -175,6 +183,13 @@ class Calls:
         ts = self._threads.post(task, author, wish.text, wish.kind, wish.choices or ())
         answers[named] = PostMessageAck(message_ts=ts).to_wire()
         return answers[named]
+
+    async def _think(self, caller: Caller, payload: dict[str, Any]) -> Any:
+        wish = _read(Think, payload)
+        self._agents.require_ready(caller.agent, caller.session)
+        self._tasks.find(wish.task_id).thoughts += wish.thoughts
+        self._tasks.look()
+        return Acknowledged().to_wire()
 
     async def _tool_request(self, caller: Caller, payload: dict[str, Any]) -> Any:
         wish = _read(ToolRequest, payload)

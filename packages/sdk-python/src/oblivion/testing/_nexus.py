@@ -15,6 +15,7 @@ from oblivion.protocol import (
     MessageKind,
     Task,
     TaskStatus,
+    Thought,
     ThreadMessage,
     ToolRequest,
     WakeUpPayload,
@@ -218,6 +219,10 @@ class FakeNexus:
         """Return what was said about a task, oldest first."""
         return list(self._record(task).thread)
 
+    def thoughts(self, task: Task | str) -> list[Thought]:
+        """Return the trace of a task: what its agents thought and logged, in order."""
+        return list(self._record(task).thoughts)
+
     def heard(self, type_: str | None = None) -> list[Heard]:
         """Return the calls that agents made, all or those of one type, in order."""
         return [call for call in self._server.heard if type_ in {None, call.type}]
@@ -274,6 +279,22 @@ class FakeNexus:
         def story() -> str:
             about = f"expected a message of an agent with {text!r} (kind {kind or 'any'})"
             return f"{about}, but {story_of(record, self._server.heard)}"
+
+        return await self._news.until(look, story)
+
+    async def expect_thought(self, task: Task | str, text: str = "") -> Thought:
+        """Wait until there is a thought about a task that has ``text``, and return the first.
+
+        Raises:
+            AssertionError: it did not come; the message tells how things stand.
+        """
+        record = self._record(task)
+
+        def look() -> Thought | None:
+            return next((thought for thought in record.thoughts if text in thought.text), None)
+
+        def story() -> str:
+            return f"expected a thought with {text!r}, but {story_of(record, self._server.heard)}"
 
         return await self._news.until(look, story)
 

@@ -23,6 +23,7 @@ from oblivion.protocol import (
     TaskSummary,
     TaskUpdate,
     TaskUpdateAck,
+    Thought,
     ThreadMessage,
 )
 from oblivion.testing._agents import Agent, Agents, Session
@@ -88,6 +89,7 @@ class Record:
     thread: list[ThreadMessage] = field(default_factory=list[ThreadMessage])
     read: int = 0
     said_before: int = 0
+    thoughts: list[Thought] = field(default_factory=list[Thought])
 
     @property
     def is_held(self) -> bool:

@@ -14,6 +14,8 @@ from oblivion.protocol import (
     PostMessage,
     TaskStatus,
     TaskUpdate,
+    Think,
+    Thought,
     ToolAnswer,
     ToolRequest,
 )
@@ -137,6 +139,20 @@ class WorkRules(SessionRules):
 
         wish = PostMessage(task_id=task_id, text=text, kind=kind)
         self.call(voice, EventType.POST_MESSAGE, wish, predict)
+
+    @precondition(lambda self: self.order)
+    @rule(voice=SPEAKERS, number=TASKS)
+    def think(self, voice: Voice, number: int) -> None:
+        """What an agent thinks moves nothing, and is told to nobody."""
+        ref, task_id = self.ref(voice.name, voice.age), self.task(number).id
+
+        def predict() -> dict[str, bool]:
+            model_sessions.require_ready(self.model, ref.agent_id, ref.session_id)
+            self.model.visible(ref.agent_id, task_id)
+            return {"acknowledged": True}
+
+        wish = Think(task_id=task_id, thoughts=[Thought(text="hm, @a")])
+        self.call(voice, EventType.THINK, wish, predict)
 
     @precondition(lambda self: self.order)
     @rule(name=AGENTS, number=TASKS, text=TEXTS)
