@@ -90,7 +90,7 @@ class Agent:
         self._takes_tasks = task_handler is not None
         self._reconnect_after: float | None = None
         self._is_online = False
-        self.crew = Crew(limits.handler_threads)
+        self.crew = Crew(settings.client_id, limits.handler_threads)
         self._acks = Acknowledger(self._inbox, clock)
         self._audience = Audience(handlers, self.crew, limits.queued_events)
         self._bystanders = Audience(handlers, self.crew, limits.queued_events)

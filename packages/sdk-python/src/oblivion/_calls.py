@@ -14,6 +14,7 @@ from oblivion._link import Link, unreadable
 from oblivion._logging import get_log
 from oblivion._outbox import Entry, Outbox
 from oblivion._refusals import refused_call
+from oblivion._telemetry import outgoing
 from oblivion.errors import NotConnectedError, OblivionError
 from oblivion.protocol import EventType, WireModel, wrap
 
@@ -105,6 +106,9 @@ class Calls:
     def _seal(self, type_: EventType, payload: WireModel, essential: bool) -> Entry:
         call_id = str(uuid.uuid4())
         envelope = wrap(type_, payload, self._clock.now(), id_=call_id)
+        traceparent = outgoing()
+        if traceparent is not None:
+            envelope["traceparent"] = traceparent
         check_frame(type_, envelope)
         return Entry(call_id, type_, envelope, essential)
 

@@ -2,11 +2,12 @@
 
 import inspect
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from oblivion._handlers import Handler
+from oblivion._telemetry import arrived_with, handling
 from oblivion._threads import Threads
 
 
@@ -17,6 +18,8 @@ class Handling:
     event: str
     task_id: str | None = None
     attempt: int | None = None
+    tool: str | None = None
+    traceparent: str | None = field(default_factory=arrived_with)
 
 
 class Crew:
@@ -25,7 +28,8 @@ class Crew:
     Code that a handler runs, and the tasks and threads it starts, can be told from other code.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, agent: str, threads: int) -> None:
+        self._agent = agent
         self._threads = Threads(threads)
 
     def handling(self) -> Handling | None:
@@ -37,12 +41,16 @@ class Crew:
         """Call a handler and return what it returns."""
         token = _at_work.set((self, what))
         try:
-            if handler.is_async:
-                return await handler.call(value)
-            result = await self._threads.run(partial(handler.call, value))
-            return await result if inspect.isawaitable(result) else result
+            with handling(self._agent, what):
+                return await self._run(handler, value)
         finally:
             _at_work.reset(token)
+
+    async def _run(self, handler: Handler, value: object) -> Any:
+        if handler.is_async:
+            return await handler.call(value)
+        result = await self._threads.run(partial(handler.call, value))
+        return await result if inspect.isawaitable(result) else result
 
 
 _at_work: ContextVar[tuple[Crew | None, Handling | None]] = ContextVar(

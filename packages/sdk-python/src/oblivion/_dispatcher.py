@@ -17,6 +17,7 @@ from oblivion._logging import get_log
 from oblivion._mail import Message
 from oblivion._questions import Questions
 from oblivion._runner import Runner
+from oblivion._telemetry import arriving
 from oblivion._tool_server import ToolServer
 from oblivion._tools import Tools
 from oblivion.errors import SessionSuperseded
@@ -103,7 +104,8 @@ class Dispatcher:
         if admission is Admission.HANDLED:
             self._acks.finish(receipt)
         if admission is Admission.NEW:
-            self._route(link, incoming, receipt)
+            with arriving(incoming.traceparent):
+                self._route(link, incoming, receipt)
 
     def to_handler(self, message: Message) -> None:
         """Pass a thread message on to the author's handler."""

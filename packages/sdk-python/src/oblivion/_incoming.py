@@ -56,6 +56,7 @@ class Incoming:
     payload: WireModel | None = None
     problem: str | None = None
     withdrawn: bool = False
+    traceparent: str | None = None
 
 
 def read(event: str, data: Any) -> Incoming:
@@ -78,6 +79,7 @@ def read(event: str, data: Any) -> Incoming:
         seq=envelope.seq,
         payload=payload,
         withdrawn=envelope.withdrawn is True,
+        traceparent=envelope.traceparent,
     )
 
 

@@ -14,6 +14,7 @@ from oblivion._json import to_json
 from oblivion._logging import get_log
 from oblivion._mail import Mail, Message
 from oblivion._steering import Steering
+from oblivion._telemetry import arrived_with
 from oblivion.errors import (
     InvalidArgument,
     LeaseLost,
@@ -41,6 +42,7 @@ class Run:
     payload: TaskAssignedPayload
     hold: Hold
     mail: Mail
+    traceparent: str | None = field(default_factory=arrived_with)
     task: asyncio.Task[None] | None = None
     said: list[ContextUpdatePayload] = field(default_factory=list[ContextUpdatePayload])
     is_called: bool = False
@@ -263,7 +265,12 @@ class Runner:
         """Call the handler; None if its lease was lost and nobody waits for a report."""
         payload, log = run.payload, _log.bind(task_id=run.payload.task_id)
         log.debug("task_started", attempt=payload.attempt)
-        what = Handling(EventType.TASK_ASSIGNED, payload.task_id, payload.attempt)
+        what = Handling(
+            EventType.TASK_ASSIGNED,
+            payload.task_id,
+            payload.attempt,
+            traceparent=run.traceparent,
+        )
         run.is_called = True
         try:
             return _success(await self._crew.call(handler, self._brief(run), what))

@@ -16,6 +16,7 @@ from oblivion._link import Link, Loss, unreadable
 from oblivion._logging import get_log
 from oblivion._reconnect import Backoff
 from oblivion._refusals import refused_call, refused_connect
+from oblivion._telemetry import connecting
 from oblivion._transport import Connector
 from oblivion.errors import (
     AuthenticationFailed,
@@ -219,6 +220,10 @@ class Session:
 
     async def _open(self) -> None:
         """Connect; a token that is no longer accepted is replaced, once."""
+        with connecting(self._settings.client_id, self._settings.nexus_url):
+            await self._open_link()
+
+    async def _open_link(self) -> None:
         token = await self._tokens.token()
         try:
             await self._connect(token)

@@ -48,9 +48,11 @@ class ToolServer:
 
     def serve(self, call: ToolCallPayload) -> None:
         """Run what the call asks for, and answer it."""
+        name = f"{call.tool}.{call.action}"
+        what = Handling(EventType.TOOL_CALL, call.task_id, tool=name)
 
         async def run() -> None:
-            await self._answer(call)
+            await self._answer(call, what)
 
         if not self._lanes.submit(call.call_id, Job(run=run)):
             _log.warning("tool_call_left_out", call_id=call.call_id)
@@ -67,9 +69,9 @@ class ToolServer:
         """Cancel what runs, and give it ``grace`` seconds to end."""
         await self._lanes.close(grace)
 
-    async def _answer(self, call: ToolCallPayload) -> None:
+    async def _answer(self, call: ToolCallPayload, what: Handling) -> None:
         log = _log.bind(tool=call.tool, action=call.action, call_id=call.call_id)
-        said = await self._run(call)
+        said = await self._run(call, what)
         try:
             await self._tell(call, said)
         except OblivionError as error:
@@ -82,11 +84,11 @@ class ToolServer:
             short = ToolAnswer(call_id=call.call_id, success=False, error=str(error))
             await self._calls.call(EventType.TOOL_ANSWER, short, Acknowledged)
 
-    async def _run(self, call: ToolCallPayload) -> ToolAnswer:
+    async def _run(self, call: ToolCallPayload, what: Handling) -> ToolAnswer:
         log = _log.bind(tool=call.tool, action=call.action, call_id=call.call_id)
         try:
             async with within(self._clock, call.timeout_ms / 1000):
-                result = await self._result(call)
+                result = await self._result(call, what)
         except TimeoutError:
             error = f"{call.tool}.{call.action} did not end within {call.timeout_ms / 1000:g} s"
             return ToolAnswer(call_id=call.call_id, success=False, error=error)
@@ -98,10 +100,9 @@ class ToolServer:
             return ToolAnswer(call_id=call.call_id, success=False, error=failure(error))
         return ToolAnswer(call_id=call.call_id, success=True, result=result)
 
-    async def _result(self, call: ToolCallPayload) -> Any:
+    async def _result(self, call: ToolCallPayload, what: Handling) -> Any:
         handler = self._offered.get(call.tool, call.action)
         if handler is None:
             raise InvalidArgument(f"this agent does not offer {call.tool}.{call.action}")
-        what = Handling(EventType.TOOL_CALL, call.task_id)
         result = await self._crew.call(handler, call.params, what)
         return to_json(f"the result of {call.tool}.{call.action}", result)

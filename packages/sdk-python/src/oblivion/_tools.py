@@ -13,6 +13,7 @@ from oblivion._desk import build
 from oblivion._json import as_object
 from oblivion._link import unreadable
 from oblivion._logging import get_log
+from oblivion._telemetry import requesting
 from oblivion.errors import InvalidArgument, OblivionError, UsageError
 from oblivion.protocol import (
     EventType,
@@ -73,6 +74,14 @@ class Tools:
             timeout_ms=max(1, round(timeout * 1000)),
             waits=True,
         )
+        with requesting(f"{tool}.{action}", request.request_id) as mark:
+            result = await self._result(request, timeout)
+            if not result.success:
+                mark.failed(result.code or "tool_failed")
+        return result
+
+    async def _result(self, request: ToolRequest, timeout: float) -> ToolResultPayload:
+        tool, action = request.tool, request.action
         try:
             async with within(self._clock, timeout) as deadline:
                 return await self._exchange(request, deadline, timeout)
