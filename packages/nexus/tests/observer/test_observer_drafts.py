@@ -8,7 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from browser import person
-from live_nexus import LiveNexus
+from live_nexus import ADMIN_SECRET, LiveNexus
 from observer_scene import Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -182,6 +182,24 @@ async def asks(team: Scene, title: str) -> str:
     await team.update(holder, held, "IN_PROGRESS")
     await team.update(holder, held, "BLOCKED_ON_HUMAN")
     return str(task["id"])
+
+
+async def test_a_message_that_is_sent_after_the_session_ended_is_sent_after_the_next_began(
+    page: Page, nexus: LiveNexus
+) -> None:
+    task = await nexus.admin.task("Signed out in the middle", **NOBODY)
+    await opened(page, f"/ui/tasks/{task['id']}")
+    say = page.get_by_label("Write into the thread")
+    await say.fill("Important")
+    await page.context.clear_cookies()
+    await say.press("Control+Enter")
+    await page.get_by_label("Client id").fill("admin")
+    await page.get_by_label("Client secret").fill(ADMIN_SECRET)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Signed out in the middle")
+    await expect(say).to_have_value("Important")
+    await say.press("Control+Enter")
+    await expect(page.locator(".thread")).to_contain_text("Important")
 
 
 async def test_a_message_that_could_not_be_sent_stays(nexus: LiveNexus, browser: Browser) -> None:

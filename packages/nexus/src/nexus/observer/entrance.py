@@ -35,6 +35,8 @@ def signed_in(house: House, request: Request) -> Principal:
 def to_sign_in(request: Request) -> Response:
     """Lead the browser to where one signs in, and from there back to where it wanted to go."""
     wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.method != "GET":
+        wanted = "/"  # what was to be done is not done by coming back
     query = "" if wanted == "/" else "?" + urlencode({"next": wanted})
     return RedirectResponse(SIGN_IN + query, status_code=303, headers={"Cache-Control": "no-store"})
 

@@ -63,13 +63,17 @@
     const wait = Math.max(0, last + PAUSE_MS - Date.now());
     if (!fetching) timer = setTimeout(fetchPage, document.hidden ? Math.max(wait, 3000) : wait);
   };
+  const toSignIn = () => {
+    const here = location.pathname + location.search;
+    location.assign(`/ui/sign-in?next=${encodeURIComponent(here)}`);
+  };
   const fetchPage = async () => {
     fetching = true;
     wanted = false;
     last = Date.now();
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (answer.redirected) return void location.assign(location.href);
+      if (answer.redirected) return toSignIn();
       if (answer.ok || answer.status === 404) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         if (find("#main", page) && !find("[data-secret]")) morph(find("#main", page)); // a secret is shown once
@@ -147,12 +151,14 @@
   // --- forms ---------------------------------------------------------------------------------------
   const send = async (form, button) => {
     button?.setAttribute("disabled", "");
+    document.body.setAttribute("aria-busy", "true");
     try {
       const body = new URLSearchParams(new FormData(form));
       const action = button?.getAttribute("formaction") || form.action;
       const answer = await fetch(action, { method: "POST", body, headers: { Accept: "text/html" } });
       const page = new DOMParser().parseFromString(await answer.text(), "text/html");
       if (!answer.ok) return toast(find(".problem", page)?.textContent || `Nexus answered ${answer.status}`, "bad");
+      if (new URL(answer.url).pathname === "/ui/sign-in") return toSignIn(); // with the draft as it is
       form.reset();
       if (answer.redirected && new URL(answer.url).pathname !== location.pathname) return void location.assign(answer.url);
       form.closest("details")?.removeAttribute("open");
@@ -164,6 +170,7 @@
       toast("Nexus does not answer. Nothing was lost; try again.", "bad");
     } finally {
       button?.removeAttribute("disabled");
+      document.body.removeAttribute("aria-busy");
     }
   };
   document.addEventListener("submit", (event) => {
@@ -175,6 +182,12 @@
   document.addEventListener("change", (event) => {
     if (event.target.matches("form.filters select")) event.target.form.requestSubmit();
   });
+
+  const shut = (open) => {
+    const had = open.contains(document.activeElement);
+    open.removeAttribute("open");
+    if (had) find("summary", open).focus(); // where the keyboard came from
+  };
 
   const copy = async (shown) => {
     try {
@@ -191,7 +204,7 @@
   document.addEventListener("keydown", (event) => {
     const writing = event.target.matches("input, textarea, select");
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.form) event.target.form.requestSubmit();
-    if (event.key === "Escape") document.querySelectorAll("details.confirm[open]").forEach((open) => open.removeAttribute("open"));
+    if (event.key === "Escape") document.querySelectorAll("details.confirm[open]").forEach(shut);
     if (writing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (going) {
       going = false;
