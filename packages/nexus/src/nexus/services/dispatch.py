@@ -1,10 +1,10 @@
 """Where waiting tasks are matched with free agents: leased to them, or offered."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from heapq import merge
-from itertools import groupby, islice
+from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -40,36 +40,77 @@ _URGENCY = itemgetter("priority", "created_at", "id")
 _SPARE = 8
 """How many more tasks are offered than there is room for."""
 
-_ready = (
-    sa.select(
-        sessions,
-        agents.c.capabilities.label("agent_capabilities"),
-        group_members.c.group_id,
+_FEW = 8
+_MORE = 8
+"""How many agents are looked at first, and how many times as many next, should those not do."""
+_ALL = 2**31 - 1
+
+
+def _ready(load: sa.ColumnElement[int], source: sa.FromClause) -> sa.Select[Any]:
+    """Return the query for a group's agents that can work, their sessions and they from there."""
+    member = sa.exists().where(
+        group_members.c.agent_id == sessions.c.agent_id,
+        group_members.c.group_id == sa.bindparam("group_id"),
     )
-    .join_from(sessions, agents)
-    .join(group_members, group_members.c.agent_id == sessions.c.agent_id)
+    return (
+        sa.select(
+            sessions.c.agent_id,
+            sessions.c.capabilities,
+            agents.c.capabilities.label("agent_capabilities"),
+            sessions.c.max_concurrency,
+            sessions.c.idle_since,
+            load.label("load"),
+        )
+        .select_from(source)
+        .where(
+            sessions.c.ready,
+            sessions.c.accepts_tasks,
+            sessions.c.closed_at.is_(None),
+            agents.c.approval_status == ApprovalStatus.APPROVED,
+            agents.c.disabled_at.is_(None),
+            member,
+        )
+        .limit(sa.bindparam("most"))
+    )
+
+
+_by_holder = (
+    sa.select(tasks.c.holder_agent_id.label("agent_id"), sa.func.count().label("load"))
+    .where(is_held, tasks.c.holder_agent_id.is_not(None))
+    .group_by(tasks.c.holder_agent_id)
+    .subquery()
+)
+_idle = (
+    _ready(sa.literal(0), sessions.join(agents))
     .where(
         sessions.c.node_id == sa.bindparam("node_id"),
-        sessions.c.closed_at.is_(None),
-        sessions.c.ready,
-        sessions.c.accepts_tasks,
-        agents.c.approval_status == ApprovalStatus.APPROVED,
-        agents.c.disabled_at.is_(None),
+        sessions.c.agent_id.not_in(sa.select(_by_holder.c.agent_id)),
     )
-    .order_by(sessions.c.agent_id)
+    .order_by(sessions.c.idle_since, sessions.c.agent_id)
 )
-_CANDIDATES = Statement(_ready)
-# With the agents, whose numbers of events go up: so who leases never waits for anybody.
-_CANDIDATES_LOCKED = Statement(
-    _ready.with_for_update(of=[sessions, agents], key_share=True, skip_locked=True)
+_busy = (
+    _ready(
+        _by_holder.c.load,
+        _by_holder.join(sessions, sessions.c.agent_id == _by_holder.c.agent_id).join(
+            agents, agents.c.id == _by_holder.c.agent_id
+        ),
+    )
+    .where(
+        # No plain column: SQLite is to begin with the few that hold a task, not with the node.
+        sessions.c.node_id.concat("") == sa.bindparam("node_id"),
+        _by_holder.c.load < sessions.c.max_concurrency,
+    )
+    .order_by(_by_holder.c.load, sessions.c.idle_since, sessions.c.agent_id)
 )
 
-_LOADS = Statement(
-    sa.select(tasks.c.holder_agent_id, sa.func.count().label("load"))
-    .join_from(tasks, sessions, sessions.c.agent_id == tasks.c.holder_agent_id)
-    .where(sessions.c.node_id == sa.bindparam("node_id"), is_held)
-    .group_by(tasks.c.holder_agent_id)
-)
+
+def _locked(query: sa.Select[Any]) -> sa.Select[Any]:
+    """Lock the agents, too, whose numbers of events go up: so who leases waits for nobody."""
+    return query.with_for_update(of=[sessions, agents], key_share=True, skip_locked=True)
+
+
+_WITH_ROOM = (Statement(_idle), Statement(_busy))
+_WITH_ROOM_LOCKED = (Statement(_locked(_idle)), Statement(_locked(_busy)))
 
 _due = is_waiting & (tasks.c.not_before <= sa.bindparam("now"))
 
@@ -133,27 +174,48 @@ def waiting(tx: Tx) -> sa.Select[Any]:
     )
 
 
-def _free(tx: Tx, node_id: str, *, lock: bool) -> list[Candidate]:
-    """Return the agents with a ready session on this node that have room, with their groups."""
-    ready = tx.rows(_CANDIDATES_LOCKED if lock else _CANDIDATES, node_id=node_id)
-    loads = {row["holder_agent_id"]: row["load"] for row in tx.rows(_LOADS, node_id=node_id)}
-    found = []
-    for agent_id, memberships in groupby(ready, key=itemgetter("agent_id")):
-        rows = list(memberships)
-        load = loads.get(agent_id, 0)
-        if load < rows[0]["max_concurrency"]:
-            found.append(_candidate(rows[0], frozenset(row["group_id"] for row in rows), load))
-    return found
+@dataclass(frozen=True, kw_only=True)
+class _Free:
+    """Agents with room, and whether that is all of them."""
+
+    agents: list[Candidate]
+    whole: bool
+
+    @property
+    def room(self) -> int:
+        """How many tasks they can take together."""
+        return sum(candidate.room for candidate in self.agents)
 
 
-def _candidate(session: Row, teams: frozenset[str], load: int) -> Candidate:
+def _free(
+    tx: Tx, node_id: str, projects_with_work: Iterable[Row], most: int, *, lock: bool = False
+) -> _Free:
+    """Return the agents of these projects that have room and a ready session on this node.
+
+    Of each group those that come first by load, then by how long they have been idle, at least
+    ``most``: so who hands out as many tasks, or fewer, that anybody can do needs to see no others.
+    """
+    found: dict[str, Candidate] = {}
+    whole = True
+    for group_id in dict.fromkeys(project["group_id"] for project in projects_with_work):
+        for statement in _WITH_ROOM_LOCKED if lock else _WITH_ROOM:
+            rows = tx.rows(statement, node_id=node_id, group_id=group_id, most=most)
+            whole = whole and len(rows) < most
+            for row in rows:
+                known = found.get(row["agent_id"])
+                teams = known.groups if known is not None else frozenset[str]()
+                found[row["agent_id"]] = _candidate(row, teams | {group_id})
+    return _Free(agents=list(found.values()), whole=whole)
+
+
+def _candidate(found: Row, teams: frozenset[str]) -> Candidate:
     return Candidate(
-        agent_id=session["agent_id"],
+        agent_id=found["agent_id"],
         groups=teams,
-        capabilities=frozenset(session["capabilities"]) | frozenset(session["agent_capabilities"]),
-        load=load,
-        max_concurrency=session["max_concurrency"],
-        idle_since=session["idle_since"],
+        capabilities=frozenset(found["capabilities"]) | frozenset(found["agent_capabilities"]),
+        load=found["load"],
+        max_concurrency=found["max_concurrency"],
+        idle_since=found["idle_since"],
     )
 
 
@@ -169,22 +231,31 @@ def lease_next(tx: Tx, node_id: str, lease_ms: int) -> int:
     """Lease waiting tasks of ``assign`` projects to this node's free agents; return how many.
 
     Tasks go by priority, then age; a task that fits nobody here is passed over. Where tasks wait
-    to be claimed, who offers them is woken.
+    to be claimed, who offers them is woken. What it costs depends on how many tasks wait, not on
+    how many agents are there: a few agents are looked at, and more only where those will not do.
     """
     with_work = tx.rows(_WITH_WORK, now=tx.now)
     if _of_policy(with_work, DispatchPolicy.CLAIM):
         tx.wake(leases.OFFERS)
-    projects_with_work = _of_policy(with_work, DispatchPolicy.ASSIGN)
-    free = _free(tx, node_id, lock=True) if projects_with_work else []
-    granted = 0
-    while free:
-        page = _first(tx, projects_with_work, free, lock=True)
-        pairs = list(match([_wanted(task) for task in page], free))
-        by_id = {task["id"]: task for task in page}
-        leases.grant_locked(tx, [(by_id[task], agent) for task, agent in pairs], lease_ms)
-        granted += len(pairs)
-        free = _after(free, pairs) if pairs else []
+    granted, most = 0, _FEW
+    while hiring := _of_policy(with_work, DispatchPolicy.ASSIGN):
+        free = _free(tx, node_id, hiring, most, lock=True)
+        count = _lease_to(tx, free.agents, hiring, lease_ms)
+        granted += count
+        if free.whole and count in {0, free.room}:
+            break
+        most *= _MORE
+        with_work = tx.rows(_WITH_WORK, now=tx.now)
     return granted
+
+
+def _lease_to(
+    tx: Tx, free: Sequence[Candidate], projects_with_work: Sequence[Row], lease_ms: int
+) -> int:
+    page = {task["id"]: task for task in _first(tx, projects_with_work, free, lock=True)}
+    pairs = list(match([_wanted(task) for task in page.values()], free))
+    leases.grant_locked(tx, [(page[task], agent) for task, agent in pairs], lease_ms)
+    return len(pairs)
 
 
 def _of_policy(found: Sequence[Row], policy: DispatchPolicy) -> list[Row]:
@@ -258,17 +329,6 @@ def only_fitting(tx: Tx, query: sa.Select[Any], able: Sequence[frozenset[str]]) 
     return query.where(tasks.c.required_capabilities.in_(fitting))
 
 
-def _after(free: Sequence[Candidate], pairs: Sequence[tuple[str, str]]) -> list[Candidate]:
-    taken = [agent_id for _, agent_id in pairs]
-    left = []
-    for candidate in free:
-        for _ in range(taken.count(candidate.agent_id)):
-            candidate = candidate.with_one_more()  # noqa: PLW2901 - the same agent, later
-        if candidate.has_room:
-            left.append(candidate)
-    return left
-
-
 @dataclass(frozen=True, kw_only=True)
 class Market:
     """What waits in ``claim`` projects, in order of urgency, and this node's agents with room."""
@@ -283,9 +343,9 @@ def market(tx: Tx, node_id: str, passed: int = 0) -> Market:
     That is as many tasks as there is room for, and a few, beside ``passed`` that nobody wants.
     """
     projects_with_work = _of_policy(tx.rows(_WITH_WORK, now=tx.now), DispatchPolicy.CLAIM)
-    free = _free(tx, node_id, lock=False) if projects_with_work else []
-    most = min(_PAGE, passed + _SPARE + sum(candidate.room for candidate in free))
-    page = _first(tx, projects_with_work, free, most) if free else []
+    found = _free(tx, node_id, projects_with_work, _ALL)
+    free = found.agents
+    page = _first(tx, projects_with_work, free, min(_PAGE, passed + _SPARE + found.room))
 
     @cache
     def able(group_id: str, capabilities: frozenset[str]) -> frozenset[str]:

@@ -144,6 +144,14 @@ sessions = sa.Table(
     _at("idle_since"),
     sa.Column("token_id", sa.String(64), nullable=True),
     sa.Index("sessions_by_node", "node_id", "closed_at"),
+    sa.Index(
+        "sessions_idle",
+        "node_id",
+        "idle_since",
+        "agent_id",
+        sqlite_where=sa.text("ready = 1 AND accepts_tasks = 1 AND closed_at IS NULL"),
+        postgresql_where=sa.text("ready AND accepts_tasks AND closed_at IS NULL"),
+    ),
 )
 """The newest session of each agent; open while ``closed_at`` is null."""
 
