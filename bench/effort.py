@@ -19,6 +19,7 @@ class Effort:
         idle_seconds: how long they idle while the server's computing is watched.
         warm_tasks: tasks before the first reading of memory.
         more_tasks: tasks between the two readings.
+        sdk_events: events that are handed to an agent of the SDK.
         patience: seconds after which a job that a rival has not begun, or a rival that ends none
             although some are waiting, is waited for no longer.
     """
@@ -34,6 +35,7 @@ class Effort:
     idle_seconds: float = 10.0
     warm_tasks: int = 200
     more_tasks: int = 1_000
+    sdk_events: int = 5_000
     patience: float = 20.0
 
 
@@ -47,4 +49,5 @@ FULL = Effort(
     requests=5_000,
     crowd=10_000,
     idle_seconds=30.0,
+    sdk_events=20_000,
 )

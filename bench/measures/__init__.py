@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from bench.effort import Effort
 from bench.figures import Figure
-from bench.measures import claim, crowd, cycle, imports, memory, rivals, slack, token
+from bench.measures import claim, crowd, cycle, imports, memory, rivals, sdk, slack, token
 
 Measure = Callable[[Effort], Awaitable[list[Figure]]]
 
@@ -17,5 +17,6 @@ MEASURES: Mapping[str, Measure] = {
     "slack": slack.measure,
     "crowd": crowd.measure,
     "memory": memory.measure,
+    "sdk": sdk.measure,
 }
 """In the order in which they run."""
