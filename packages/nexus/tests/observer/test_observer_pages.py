@@ -181,15 +181,13 @@ async def test_a_viewer_looks_and_finds_nothing_to_press(
     link = nexus.serving.nexus.observer.link(viewer_id)
     async with person(browser, nexus.url, link) as (page, complaints):
         for path in PAGES:
-            answer = await page.goto(address_of(path, names))
-            assert answer is not None
-            if answer.status == 403:  # for admins alone; the browser notes that itself
-                complaints.clear()
+            await page.goto(address_of(path, names))
             await live(page)
             pressed = await page.locator("main button").all_text_contents()
             assert [words for words in pressed if words != "Filter"] == [], path
             await expect(page.get_by_role("link", name="New task")).to_have_count(0)
-        assert complaints == []
+        # Of a page that is for admins alone the browser notes the 403 itself.
+        assert [said for said in complaints if "403 (Forbidden)" not in said] == []
 
 
 @pytest.mark.parametrize("said", CORPUS)

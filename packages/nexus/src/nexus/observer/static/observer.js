@@ -74,7 +74,7 @@
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
       if (answer.redirected) return toSignIn();
-      if (answer.ok || answer.status === 404) {
+      if (answer.status < 500 && answer.status !== 429) {
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         if (find("#main", page) && !find("[data-secret]")) morph(find("#main", page)); // a secret is shown once
       } else wanted = true;
