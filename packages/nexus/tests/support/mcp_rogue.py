@@ -89,10 +89,13 @@ def fine(asked: Asked) -> None:
     asked.say("fine")
 
 
-TOOLS = {
-    act.__name__: act
-    for act in (endless, notices, requests, large, large_and_last, garbage, wrong, die, hang, fine)
-}
+def about(asked: Asked) -> None:
+    """Say what came with the call."""
+    asked.say(json.dumps(asked.params.get("_meta", {})))
+
+
+ODD = (endless, notices, requests, large, large_and_last, garbage, wrong, die, hang)
+TOOLS = {act.__name__: act for act in (*ODD, fine, about)}
 
 
 def handle(asked: Asked) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from eventually import eventually
@@ -245,6 +246,10 @@ async def test_a_call_that_was_at_work_when_nexus_was_killed_has_one_effect_and_
             assert (result.success, result.code) == (False, "outcome_unknown")
             await there(client, "mine")
             assert journal.read_text().split() == ["only-once"]
+        async with httpx2.AsyncClient() as http:
+            metrics = (await http.get(f"{process.url}/metrics")).text
+        counted = 'nexus_tool_calls_total{action="hang",outcome="outcome_unknown",tool="mine"} 1.0'
+        assert counted in metrics, "also what ended with the process before"
 
 
 async def test_a_variable_that_is_missing_keeps_nexus_from_starting(

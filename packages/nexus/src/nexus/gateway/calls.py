@@ -59,6 +59,8 @@ class Context:
     limits: Limits
     acks: bool = True
     """Whether the caller acknowledges events; else it is told results in answers alone."""
+    traceparent: str | None = None
+    """The trace that the call belongs to, as W3C's Trace Context writes it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +155,10 @@ def _think(tx: Tx, context: Context, wish: Think) -> Answer:
 
 
 def _tool_request(tx: Tx, context: Context, wish: ToolRequest) -> Answer:
-    return tool_calls.receive(tx, context.ref, wish, by_event=context.acks).to_wire()
+    accepted = tool_calls.receive(
+        tx, context.ref, wish, by_event=context.acks, traceparent=context.traceparent
+    )
+    return accepted.to_wire()
 
 
 def _tool_answer(tx: Tx, context: Context, said: ToolAnswer) -> Answer:

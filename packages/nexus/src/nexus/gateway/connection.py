@@ -79,6 +79,7 @@ class Connection:
             call_id=envelope.id,
             limits=self._platform.limits,
             acks=self.session.acks,
+            traceparent=envelope.traceparent,
         )
         if isinstance(payload, EventAck):
             return await self._acknowledge(context, payload)

@@ -4,6 +4,7 @@ Whoever asks or answers only stores a row here, as quickly as any other call of 
 takes time or knows secrets happens later, at the hands of the tool gateway's runner.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,6 +45,8 @@ RUNNER = "tools"
 
 LONGEST_TIMEOUT_MS = 3600 * 1000
 _LONGEST_NAME = 128
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+"""Source: https://www.w3.org/TR/trace-context/#traceparent-header"""
 _ADOPT_AFTER_MS = 2_000
 """After so long, other nodes take a call up that its own has left lying."""
 
@@ -63,11 +66,19 @@ def topic(call_id: str) -> str:
     return f"tool_call:{call_id}"
 
 
-def receive(tx: Tx, ref: SessionRef, wish: ToolRequest, *, by_event: bool = True) -> ToolAccepted:
+def receive(
+    tx: Tx,
+    ref: SessionRef,
+    wish: ToolRequest,
+    *,
+    by_event: bool = True,
+    traceparent: str | None = None,
+) -> ToolAccepted:
     """Store a call; what comes of it follows as the event ``tool_result``.
 
     A request that came before, by its id, is the same call: if that has ended, its result is told
-    once more. Without ``by_event`` the caller waits for it and is not told.
+    once more. Without ``by_event`` the caller waits for it and is not told. ``traceparent`` is the
+    trace that the caller wants it in; one that is none is passed over.
 
     Raises:
         NotReady: the session has not announced itself, or has ended.
@@ -98,12 +109,18 @@ def receive(tx: Tx, ref: SessionRef, wish: ToolRequest, *, by_event: bool = True
         "timeout_ms": timeout_ms,
         "waits": wish.waits,
         "by_event": by_event,
+        "traceparent": _trace(traceparent),
         "node_id": session["node_id"],
         "created_at": tx.now,
     }
     tx.insert(tool_calls, call)
     tx.wake(RUNNER)
     return ToolAccepted(call_id=call["id"])
+
+
+def _trace(said: str | None) -> str | None:
+    found = _TRACEPARENT.match(said or "")
+    return None if found is None else found[0]
 
 
 def _refuse_long_names(wish: ToolRequest) -> None:

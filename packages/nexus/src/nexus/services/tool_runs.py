@@ -29,13 +29,24 @@ Check = Callable[[Any, int], Outcome]
 
 @dataclass(frozen=True, kw_only=True)
 class Start:
-    """A call that this node has to make now; both durations are bounds."""
+    """A call that this node has to make now, as it is kept, and what it may take."""
 
-    call_id: str
+    call: Row
     action: Action
-    params: dict[str, Any]
     timeout_ms: int
     max_result_bytes: int
+
+    @property
+    def call_id(self) -> str:
+        """The call's id."""
+        call_id: str = self.call["id"]
+        return call_id
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What the tool is given."""
+        params: dict[str, Any] = self.call["params"]
+        return params
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +85,8 @@ def conclude(tx: Tx, call_id: str, keeper: Keeper, outcome: Outcome) -> Step:
     return _finish(tx, call, keeper, outcome)
 
 
-def recover(tx: Tx, keeper: Keeper, *, alone: bool) -> list[End]:
-    """See to the calls that a node was making when it ended; return what to anchor.
+def recover(tx: Tx, keeper: Keeper, *, alone: bool) -> list[Step]:
+    """See to the calls that a node was making when it ended; return what that led to.
 
     Those that do no harm twice are made again, of the others the outcome is not known. ``alone``,
     a node does that for all that came before it, else for its own. Calls of agents' tools go on.
@@ -83,7 +94,7 @@ def recover(tx: Tx, keeper: Keeper, *, alone: bool) -> list[End]:
     running = (table.c.state == CallState.RUNNING) & table.c.provider_agent_id.is_(None)
     mine = table.c.node_id == keeper.node_id
     whose = ~mine if alone else mine
-    ends: list[End | None] = []
+    steps: list[Step] = []
     for found in tx.rows(table.select().where(running, whose).order_by(table.c.id)):
         call = tool_calls.locked(tx, found["id"])
         if call is None or call["state"] != CallState.RUNNING:
@@ -94,8 +105,8 @@ def recover(tx: Tx, keeper: Keeper, *, alone: bool) -> list[End]:
             tx.update(table, {"state": again, **due}, id=call["id"])
             tx.wake(tool_calls.RUNNER)
         else:
-            ends.append(_finish(tx, call, keeper, INTERRUPTED).end)
-    return [end for end in ends if end is not None]
+            steps.append(_finish(tx, call, keeper, INTERRUPTED))
+    return steps
 
 
 def _judge(tx: Tx, call: Row, keeper: Keeper) -> Step:
@@ -150,9 +161,8 @@ def _begin(tx: Tx, call: Row, keeper: Keeper, passage: Passage) -> Step:
         _hand_over(tx, call, passage.provider_agent_id, timeout_ms)
         return Step(end=end)
     start = Start(
-        call_id=call["id"],
+        call={**call, **begun},
         action=passage.action,
-        params=call["params"],
         timeout_ms=timeout_ms,
         max_result_bytes=rule.max_result_bytes,
     )

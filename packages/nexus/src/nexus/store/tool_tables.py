@@ -57,6 +57,7 @@ tool_calls = sa.Table(
     sa.Column("result", JsonText, nullable=True),
     sa.Column("error", sa.Text, nullable=True),
     _word("code", 32, nullable=True),
+    _word("traceparent", 64, nullable=True),
     _at("created_at", nullable=False),
     sa.UniqueConstraint("agent_id", "request_id"),
     sa.Index("tool_calls_by_tenant", "tenant_id", "id"),

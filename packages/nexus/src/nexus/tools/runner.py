@@ -11,7 +11,7 @@ from nexus.domain.tool_calls import Outcome
 from nexus.services import tool_calls, tool_runs
 from nexus.services.platform import Platform
 from nexus.services.tool_runs import Keeper, Start, Step
-from nexus.tools import metrics
+from nexus.tools import metrics, tracing
 from nexus.tools.output import Inspection
 from nexus.tools.provider import Provider, ToolError
 from nexus.tools.shelf import Shelf
@@ -72,9 +72,9 @@ class Runner:
 
     async def _settle(self, *, alone: bool) -> None:
         platform = self._platform
-        ends = await platform.store.write(tool_runs.recover, self._keeper(), alone=alone)
-        for end in ends:
-            await platform.anchor.hold(end)
+        steps = await platform.store.write(tool_runs.recover, self._keeper(), alone=alone)
+        for step in steps:
+            await self._note(step)
 
     async def _look(self) -> None:
         try:
@@ -101,8 +101,10 @@ class Runner:
         step = await platform.store.write(tool_runs.look_after, call_id, self._keeper())
         await self._note(step)
         if step.start is not None:
-            outcome = await self._make(step.start)
-            await self._note(await self._conclude(call_id, outcome))
+            with tracing.making(step.start.call) as span:
+                outcome = await self._make(step.start)
+                tracing.made(span, outcome)
+            await self._note(await self._conclude(call_id, outcome), traced=True)
 
     async def _conclude(self, call_id: str, outcome: Outcome) -> Step:
         """Keep what came of a call; while the store does not answer, try again."""
@@ -115,11 +117,14 @@ class Runner:
                 _log.warning("store_unavailable reason=%r", error.message)
                 await asyncio.sleep(_POLL_S)
 
-    async def _note(self, step: Step) -> None:
+    async def _note(self, step: Step, *, traced: bool = False) -> None:
         if step.end is not None:
             await self._platform.anchor.hold(step.end)
-        if step.ended is not None:
-            metrics.count(step.ended)
+        if step.ended is None:
+            return
+        metrics.count(step.ended)
+        if not traced:
+            tracing.tell(step.ended)
 
     async def _make(self, start: Start) -> Outcome:
         """Have the tool do it; whatever it does, this ends in time."""
