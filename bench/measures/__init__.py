@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from bench.effort import Effort
 from bench.figures import Figure
-from bench.measures import claim, crowd, cycle, imports, memory, rivals, sdk, slack, token
+from bench.measures import claim, crowd, cycle, imports, memory, rivals, sdk, slack, token, tools
 
 Measure = Callable[[Effort], Awaitable[list[Figure]]]
 
@@ -15,6 +15,7 @@ MEASURES: Mapping[str, Measure] = {
     "claim": claim.measure,
     "token": token.measure,
     "slack": slack.measure,
+    "tools": tools.measure,
     "crowd": crowd.measure,
     "memory": memory.measure,
     "sdk": sdk.measure,
