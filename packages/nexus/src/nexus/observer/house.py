@@ -9,6 +9,7 @@ from nexus.domain.findings import Finding
 from nexus.observer.links import Links
 from nexus.observer.look import Look
 from nexus.observer.newsroom import Newsroom
+from nexus.observer.pulse import Pulse
 from nexus.services.platform import Platform
 from nexus.services.tool_gate import Gate
 from nexus.services.workspace import Workspace
@@ -40,6 +41,7 @@ class House:
     look: Look
     links: Links
     newsroom: Newsroom
+    pulse: Pulse
     gate: Callable[[], Gate] = Gate
     workspace: Workspace | None = None
     examine: Examine = nothing_found

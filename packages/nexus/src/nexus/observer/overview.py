@@ -8,12 +8,15 @@ from starlette.responses import Response
 from nexus.domain.principal import Principal
 from nexus.observer import tool_pages
 from nexus.observer.feed import Sentence, sentences
+from nexus.observer.plots import Plot, plots
+from nexus.observer.pulse import Pulse
 from nexus.observer.visit import Visit
 from nexus.services import (
     activity,
     agents,
     approval,
     approvals,
+    history,
     statistics,
     tasks,
     threads,
@@ -26,7 +29,8 @@ from oblivion.protocol import Task, TaskStatus, ThreadMessage
 
 _MOST = 6
 _FEED = 40
-_RECENT_MS = 24 * 3600 * 1000
+_DAY_MS = 24 * 3600 * 1000
+_RECENT_MS = _DAY_MS
 """For so long a failure is news."""
 
 
@@ -43,6 +47,8 @@ class Overview:
     """How a tenant is."""
 
     stats: Stats
+    done_today: int
+    plots: list[Plot]
     by_status: dict[str, int]
     pending: list[Agent]
     pending_count: int
@@ -64,15 +70,20 @@ async def page(visit: Visit) -> Response:
     if task_id is not None:
         found = await visit.read(lambda tx, caller: tasks.find(tx, caller, task_id)["id"])
         return visit.go(f"/ui/tasks/{found}")
-    return visit.page("overview.html", glance=await visit.read(_glance))
+    pulse = visit.house.pulse
+    glance = await visit.read(lambda tx, caller: _glance(tx, caller, pulse))
+    return visit.page("overview.html", glance=glance)
 
 
-def _glance(tx: Tx, caller: Principal) -> Overview:
+def _glance(tx: Tx, caller: Principal, pulse: Pulse) -> Overview:
     tenant_id = caller.tenant_id
     waiting = approval.pending(tx, tenant_id, limit=_MOST, cursor=None)[:_MOST]
     calls = tool_pages.waiting(tx, caller, _MOST)
+    stats = statistics.of_tenant(tx, tenant_id)
     return Overview(
-        stats=statistics.of_tenant(tx, tenant_id),
+        stats=stats,
+        done_today=history.done_since(tx, tenant_id, tx.now - tx.now % _DAY_MS),
+        plots=plots(pulse.minutes(tx, tenant_id), stats.tasks.todo),
         by_status=statistics.of_agents(tx, tenant_id),
         pending=agents.present(tx, waiting),
         pending_count=approval.count_pending(tx, tenant_id).count,

@@ -35,6 +35,7 @@ from nexus.observer.house import Examine, House, Recognise, nothing_found
 from nexus.observer.links import Links
 from nexus.observer.look import Look
 from nexus.observer.newsroom import Newsroom
+from nexus.observer.pulse import Pulse
 from nexus.observer.visit import Visit, read_form, show, told_when
 from nexus.services.deeds import Requirement
 from nexus.services.platform import Platform
@@ -140,6 +141,7 @@ class Observer:
             look=Look({address(path) for path in PAGES}),
             links=Links(platform.clock),
             newsroom=Newsroom(platform),
+            pulse=Pulse(),
             gate=gate,
             workspace=workspace,
             examine=examine,

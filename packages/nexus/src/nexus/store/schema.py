@@ -263,7 +263,7 @@ tasks = sa.Table(
     sa.Column("slack_thread_ts", sa.String(32), nullable=True),
     sa.Column("slack_card_ts", sa.String(32), nullable=True),
     sa.Index("tasks_by_tenant", "tenant_id", "id"),
-    sa.Index("tasks_by_tenant_and_status", "tenant_id", "status"),
+    sa.Index("tasks_by_status", "tenant_id", "status", "id"),
     sa.UniqueConstraint("tenant_id", "source", "source_id"),
 )
 """``attempt`` is the fence, raised by every grant; ``attempts_used`` counts against
@@ -292,6 +292,13 @@ _partial(
     tasks.c.created_at,
     tasks.c.id,
     where=is_waiting,
+)
+_partial(
+    "tasks_ended",
+    tasks.c.tenant_id,
+    tasks.c.status,
+    tasks.c.finished_at,
+    where=tasks.c.finished_at.is_not(None),
 )
 _partial(
     "tasks_by_holder",

@@ -23,6 +23,7 @@ def _flag(name: str) -> sa.Column[bool]:
 
 
 _OPEN = sa.text("finished_at IS NULL")
+_OF_A_TASK = sa.text("task_id IS NOT NULL")
 
 tool_calls = sa.Table(
     "tool_calls",
@@ -62,6 +63,13 @@ tool_calls = sa.Table(
     sa.UniqueConstraint("agent_id", "request_id"),
     sa.Index("tool_calls_by_tenant", "tenant_id", "id"),
     sa.Index("tool_calls_by_use", "agent_id", "rule_id", "started_at"),
+    sa.Index(
+        "tool_calls_by_task",
+        "task_id",
+        "id",
+        sqlite_where=_OF_A_TASK,
+        postgresql_where=_OF_A_TASK,
+    ),
     sa.Index("tool_calls_by_age", "finished_at"),
     sa.Index("tool_calls_open", "state", "due_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
 )
