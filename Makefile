@@ -46,7 +46,7 @@ WORKERS ?= 2
 # More for pytest, for example: make test ARGS="-k reconnect -x"
 ARGS ?=
 
-.PHONY: help demo test check bench soak docs fix setup clean distclean lint types layers
+.PHONY: help demo test check bench soak screenshots docs fix setup clean distclean lint types layers
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench: setup ## Measure throughput, latency, memory and recovery beside other qu
 
 soak: setup ## Run the tests that take minutes
 	@$(RUN) pytest -m soak --timeout 3600 $(ARGS) packages tests
+
+screenshots: setup browser ## Write pictures of every page of the Observer to docs/img
+	@$(RUN) python packages/nexus/tests/support/screenshots.py $(ARGS)
 
 docs: setup ## Build the documentation into site/
 	@echo "docs: mkdocs" && $(RUN) mkdocs build --strict

@@ -56,6 +56,8 @@ async def test_a_task_is_made_and_moves_by_itself_to_done(page: Page, team: Scen
     await expect(stands).to_have_text("Claimed")
     holder = next(c for c in team.agents if team.agents[c].named("task_assigned"))
     task = await team.held(holder)
+    seqs = [message["seq"] for message in team.agents[holder].named("task_assigned")]
+    await team.agents[holder].call("event_ack", {"seqs": seqs})
     await team.update(holder, task, "IN_PROGRESS")
     await expect(stands).to_have_text("Running")
     await team.say(holder, task["taskId"], "I found three.")
@@ -64,6 +66,7 @@ async def test_a_task_is_made_and_moves_by_itself_to_done(page: Page, team: Scen
     await expect(stands).to_have_text("Done")
     await expect(page.locator(".result")).to_have_text("Three leaks, all closed.")
     await expect(page.locator(".timeline rect.s-IN_PROGRESS")).to_have_count(1)
+    await expect(page.locator(".feed.small")).to_contain_text("has received it")
 
 
 async def test_a_question_is_answered_where_it_is_seen_first(page: Page, team: Scene) -> None:

@@ -85,6 +85,7 @@ NO_STEPS = {
     "activity.position": _FOR_PEOPLE,
     "activity.search": _FOR_PEOPLE,
     "activity.since": _FOR_PEOPLE,
+    "events.heard": _FOR_PEOPLE,
     "history.done_since": _FOR_PEOPLE,
     "history.minutes": _FOR_PEOPLE,
     "agents.counts": _FOR_PEOPLE,

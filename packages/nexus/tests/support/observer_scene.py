@@ -58,12 +58,15 @@ class Scene:
 
 
 @contextlib.asynccontextmanager
-async def scene(nexus: LiveNexus, *client_ids: str, slots: int = 1) -> AsyncIterator[Scene]:
-    """Connect agents of the group ``team`` until the block ends."""
+async def scene(
+    nexus: LiveNexus, *client_ids: str, slots: int = 1, known: bool = False
+) -> AsyncIterator[Scene]:
+    """Connect agents of the group ``team`` until the block ends; ``known`` ones are there."""
     async with contextlib.AsyncExitStack() as stack:
         made = Scene(nexus=nexus)
         for client_id in client_ids:
-            await nexus.admin.agent(client_id)
+            if not known:
+                await nexus.admin.agent(client_id)
             token = await token_for(nexus.url, client_id, AGENT_SECRET)
             agent = await stack.enter_async_context(socket_agent(nexus.url, token))
             await agent.ready(capabilities=["python"], maxConcurrency=slots)

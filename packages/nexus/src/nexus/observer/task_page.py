@@ -10,14 +10,19 @@ from nexus.observer.feed import Sentence, sentences
 from nexus.observer.task_pages import names_of
 from nexus.observer.timeline import Timeline, draw
 from nexus.observer.visit import Visit
-from nexus.services import activity, tasks, threads, tool_calls, views
+from nexus.services import activity, events, tasks, threads, tool_calls, views
 from nexus.services.resources import ToolCall
-from nexus.store.tx import Tx
-from oblivion.protocol import FINAL_STATUSES, Task, ThreadMessage
+from nexus.store.tx import Row, Tx
+from oblivion.protocol import FINAL_STATUSES, EventType, Task, ThreadMessage
 
 _MESSAGES = 500
 _ENTRIES = 500
 _CALLS = 100
+_HOLDERS = 5
+_HEARD = {
+    EventType.TASK_ASSIGNED: "assignment_heard",
+    EventType.CONTEXT_UPDATE: "message_heard",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +56,14 @@ def _shown(tx: Tx, caller: Principal, task_id: str) -> Shown:
     row = tasks.find(tx, caller, task_id)
     thread = threads.page(tx, row["id"], limit=_MESSAGES, after=0)
     calls = tool_calls.of_task(tx, row["id"], limit=_CALLS)
-    entries = activity.of_task(tx, row["id"], limit=_ENTRIES)
+    entries = _trace(tx, row["id"])
     return Shown(
         task=views.task(row),
         holder=names_of(tx, [row]).get(row["holder_agent_id"]),
         timeout_seconds=row["timeout_seconds"],
         messages=thread.messages,
         has_more=thread.has_more,
-        timeline=draw(entries, row["created_at"], tx.now),
+        timeline=draw(entries, row["created_at"], tx.now, calls),
         entries=sentences(tx, entries),
         calls=[tool_calls.view(call) for call in calls],
         waiting=[
@@ -67,3 +72,27 @@ def _shown(tx: Tx, caller: Principal, task_id: str) -> Shown:
             if call["state"] == CallState.PENDING_APPROVAL
         ],
     )
+
+
+def _trace(tx: Tx, task_id: str) -> list[Row]:
+    """Return what happened to a task and when agents had heard of it, oldest first."""
+    happened = activity.of_task(tx, task_id, limit=_ENTRIES)
+    holders = {one["agent_id"] for one in happened if one["type"] == "task_assigned"}
+    heard = [
+        event
+        for agent_id in sorted(holders)[:_HOLDERS]
+        for event in events.heard(tx, agent_id, task_id)
+        if event["type"] in _HEARD
+    ]
+    told = [
+        {
+            "id": -number,
+            "at": event["acked_at"],
+            "type": _HEARD[event["type"]],
+            "agent_id": event["agent_id"],
+            "task_id": task_id,
+            "data": {},
+        }
+        for number, event in enumerate(heard, start=1)
+    ]
+    return sorted([*happened, *told], key=lambda one: int(one["at"]))

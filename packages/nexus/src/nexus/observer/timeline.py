@@ -19,6 +19,7 @@ _STAGES = {
     "task_failed": "FAILED",
     "task_cancelled": "CANCELLED",
 }
+_MARKED = frozenset({"message_posted", "assignment_heard"})
 _ENDS = frozenset({"DONE", "FAILED", "CANCELLED"})
 
 
@@ -48,6 +49,17 @@ class Mark:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Call:
+    """The time that a call of a tool took, with its wait for a person; it has an end or goes on."""
+
+    name: str
+    state: str
+    x: float
+    width: float
+    lasted: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Timeline:
     """A task's life so far; ``ticks`` are places with their milliseconds since the beginning."""
 
@@ -55,6 +67,7 @@ class Timeline:
     ended: int
     stretches: list[Stretch]
     marks: list[Mark]
+    calls: list[Call]
     ticks: list[tuple[float, int]]
 
     @property
@@ -63,7 +76,7 @@ class Timeline:
         return self.ended - self.began
 
 
-def draw(entries: Sequence[Row], began: int, now: int) -> Timeline:
+def draw(entries: Sequence[Row], began: int, now: int, calls: Sequence[Row] = ()) -> Timeline:
     """Return the drawing of what happened since ``began``, until the end or now."""
     turns = [(began, "TODO")]
     turns += [(e["at"], _STAGES[e["type"]]) for e in entries if e["type"] in _STAGES]
@@ -73,8 +86,19 @@ def draw(entries: Sequence[Row], began: int, now: int) -> Timeline:
     def place(at: int) -> float:
         return round((min(max(at, began), ended) - began) * scale, 2)
 
+    def span(call: Row) -> Call:
+        until = min(call["finished_at"] or now, ended)
+        x = place(call["created_at"])
+        return Call(
+            name=f"{call['tool']}.{call['action']}",
+            state=call["state"],
+            x=x,
+            width=round(max(place(until) - x, 0), 2),
+            lasted=max((call["finished_at"] or now) - call["created_at"], 0),
+        )
+
     pairs = zip(turns, [*(at for at, _ in turns[1:]), ended], strict=True)
-    said = [entry for entry in entries if entry["type"] == "message_posted"]
+    said = [entry for entry in entries if entry["type"] in _MARKED]
     return Timeline(
         began=began,
         ended=ended,
@@ -90,5 +114,6 @@ def draw(entries: Sequence[Row], began: int, now: int) -> Timeline:
             if until > at
         ],
         marks=[Mark(at=e["at"], x=place(e["at"]), type=e["type"]) for e in said],
+        calls=[span(call) for call in calls],
         ticks=[(WIDTH * n / 4, round((ended - began) * n / 4)) for n in range(5)],
     )

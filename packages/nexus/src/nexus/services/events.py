@@ -13,6 +13,9 @@ from nexus.store.statement import Statement
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import MAX_FRAME_BYTES, EventType, WireModel
 
+LOOKED_AT = 1_000
+"""So many events of an agent are looked at for what it has heard of a task."""
+
 MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES - 4096
 """What fits into a frame beside the envelope."""
 
@@ -47,6 +50,17 @@ _ACKNOWLEDGE = Statement(
 def topic(agent_id: str) -> str:
     """Return the topic that is woken when an agent has new events."""
     return f"agent:{agent_id}"
+
+
+def heard(tx: Tx, agent_id: str, task_id: str) -> list[Row]:
+    """Return the events about a task that an agent has acknowledged, in order.
+
+    It looks at the agent's newest :data:`LOOKED_AT` alone.
+    """
+    mine = agent_events.select().where(agent_events.c.agent_id == agent_id)
+    newest = mine.order_by(agent_events.c.seq.desc()).limit(LOOKED_AT).subquery()
+    about = (newest.c.task_id == task_id) & newest.c.acked_at.is_not(None)
+    return list(tx.rows(sa.select(newest).where(about).order_by(newest.c.seq)))
 
 
 def tell(
