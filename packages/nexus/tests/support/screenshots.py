@@ -24,6 +24,7 @@ from observer_scene import Scene, scene
 
 IMAGES = Path(__file__).parents[4] / "docs" / "img"
 LARGE: dict[str, Any] = {"viewport": {"width": 1280, "height": 1000}}
+_PATIENCE_MS = 60_000
 _COLOURS = 160
 
 REVIEW = {
@@ -153,7 +154,7 @@ def _name(path: str) -> str:
 
 async def shoot(page: Page, file: Path) -> None:
     """Write what a page shows, once it is live, with few colours."""
-    await expect(page.locator("#live")).to_have_attribute("data-state", "on")
+    await expect(page.locator("#live")).to_have_attribute("data-state", "on", timeout=_PATIENCE_MS)
     picture = Image.open(io.BytesIO(await page.screenshot(animations="disabled")))
     few = picture.convert("RGB").quantize(
         _COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
@@ -165,7 +166,9 @@ async def shoot_all(browser: Browser, nexus: LiveNexus, paths: dict[str, str]) -
     """Write every page in both themes, and dark on a phone."""
     for look, screen in (("dark", LARGE), ("light", LARGE), ("phone", PHONE)):
         link = nexus.serving.nexus.observer.link("admin")
-        async with person(browser, nexus.url, link, **screen) as (page, complaints):
+        async with person(browser, nexus.url, **screen) as (page, complaints):
+            page.set_default_timeout(_PATIENCE_MS)
+            await page.goto(link)
             if look == "light":
                 await page.locator('form[action="/ui/theme"] button').click()
             for name, path in paths.items():
