@@ -72,6 +72,7 @@ STAYS = {
     "python agent.py": "Agent connected and ready!",
     "python newcomer.py": "newcomer is registered",
     "python deployer.py": "deployer is ready",
+    "python slack_stand_in.py": "a Slack is ready",
     "python stand_in.py": "a GitHub is ready",
     "python ask.py v3": "may use deploy rollback",
     "python packages/sdk-python/examples/simple_agent.py": "Connected! Agent ID",

@@ -274,7 +274,7 @@ def recorded() -> Iterator[str]:
         r"|task_progress|task_done|group_left"
         r"|agent_status|agent_thought|agent_woken|task_retrying"
         r"|agent_logged_out|agents_(stopped|resumed)"
-        r"|access_revoked|secret_rotated|mirror_(paused|resumed)"
+        r"|access_revoked|secret_(rotated|set|removed)|mirror_(paused|resumed)"
     )
     elsewhere = re.compile(r"mirror_(paused|resumed)|slack_message")
     for path in SOURCES:

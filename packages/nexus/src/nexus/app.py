@@ -17,6 +17,7 @@ from nexus.integrations.slack.webhook import SlackWebhook
 from nexus.key_watch import KeyWatch
 from nexus.keys import AdminCredentials, load_keys
 from nexus.observer import Observer
+from nexus.sealing_keys import SealingKeyFile
 from nexus.self_checks import examine
 from nexus.services.platform import Platform
 from nexus.services.tokens import Tokens
@@ -26,6 +27,7 @@ from nexus.store import Database, open_database, open_unit_of_work
 from nexus.store.clock import wall_clock
 from nexus.store.database import prepare_data_dir
 from nexus.store.unit_of_work import Clock
+from nexus.telemetry.redaction import KNOWN
 from nexus.toolbox import toolbox
 from nexus.tools import ToolGateway
 
@@ -69,6 +71,7 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
         clock=clock,
         anchor=AuditAnchor(settings.data_dir),
         limits=settings.limits,
+        sealing=SealingKeyFile(settings.data_dir, settings.sealing_secrets),
         is_shared=database.is_shared,
     )
     try:
@@ -109,8 +112,7 @@ def _tools(platform: Platform, settings: Settings) -> ToolGateway:
         KnownRule(id=f"settings-{number}", rule=rule)
         for number, rule in enumerate(settings.tool_rules, start=1)
     ]
-    stock = toolbox(settings)
-    return ToolGateway(platform, stock.tools, rules, stock.secrets)
+    return ToolGateway(platform, toolbox(settings, platform, KNOWN), rules, KNOWN)
 
 
 def _sources(platform: Platform, settings: Settings, tenant_id: str) -> dict[str, Webhook]:

@@ -1,6 +1,7 @@
 """Where what an operator may set lives: by option, environment or file, each with its default."""
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -13,6 +14,7 @@ from nexus import settings_file
 from nexus.domain import slack_tokens
 from nexus.domain.http_hosts import HostAddress, HttpHost, check_host
 from nexus.domain.limits import GuessLimits, Limits
+from nexus.domain.secret_names import refuse_misspelled
 from nexus.domain.strength import SHORTEST_KEY, SHORTEST_SECRET, weakness
 from nexus.domain.tool_policy import Rule
 from nexus.domain.tool_settings import Name, ToolSettings
@@ -46,6 +48,10 @@ class Settings(BaseSettings):
     """Signs access tokens in the place of ``signing.key``."""
     jwt_secret_previous: SecretStr | None = None
     """What signed them before, whose tokens are good until they expire."""
+    secrets_key: SecretStr | None = None
+    """Seals the secrets of tools in the place of ``secrets.key``."""
+    secrets_key_previous: SecretStr | None = None
+    """What sealed them before; ``nexus secrets rotate`` seals them anew."""
     admin_client_id: str = "admin"
     admin_client_secret: SecretStr | None = None
     """Without it a secret is made once and kept in ``<data-dir>/admin-credentials.json``."""
@@ -72,6 +78,8 @@ class Settings(BaseSettings):
     """Whether channels that are shared with other organisations count."""
     slack_operators: Annotated[tuple[str, ...], NoDecode] = ()
     """Who may press buttons in Slack, by e-mail address or user id; all full members if empty."""
+    slack_tool_channels: Annotated[tuple[str, ...], NoDecode] = ()
+    """Makes ``slack`` a tool: the ids of the channels that agents may be allowed to post in."""
     sign_in_link: bool | None = None
     """Whether a start prints a link that signs an admin in, once; unset: in a terminal."""
     github_token: Annotated[SecretStr | None, _also("github_token", "GITHUB_TOKEN")] = None
@@ -99,21 +107,39 @@ class Settings(BaseSettings):
 
     @field_validator(
         *("database_url", "jwt_secret", "jwt_secret_previous", "admin_client_secret"),
+        *("secrets_key", "secrets_key_previous"),
         *("slack_bot_token", "slack_signing_secret", "slack_app_token", "github_token"),
     )
     @classmethod
     def _empty_is_none(cls, secret: SecretStr | None) -> SecretStr | None:
         return secret if secret is not None and secret.get_secret_value() else None
 
+    @field_validator("github_token")
+    @classmethod
+    def _names_secrets_rightly(cls, token: SecretStr | None) -> SecretStr | None:
+        refuse_misspelled([] if token is None else [token.get_secret_value()])
+        return token
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _in_lower_case(cls, level: Any) -> Any:
         return level.lower() if isinstance(level, str) else level
 
-    @field_validator("cors_origins", "slack_operators", mode="before")
+    @field_validator("cors_origins", "slack_operators", "slack_tool_channels", mode="before")
     @classmethod
     def _separated_by_commas(cls, names: Any) -> Any:
         return names.replace(",", " ").split() if isinstance(names, str) else names
+
+    @field_validator("slack_tool_channels")
+    @classmethod
+    def _are_channel_ids(cls, channels: tuple[str, ...]) -> tuple[str, ...]:
+        for channel in channels:
+            if re.fullmatch(r"[CG][A-Z0-9]{2,30}", channel) is None:
+                raise ValueError(
+                    f"{channel!r} is no id of a channel, such as C0123456789; Slack shows it at "
+                    "the end of the channel's details"
+                )
+        return channels
 
     @field_validator("public_url", "slack_api_url", "github_api_url")
     @classmethod
@@ -142,16 +168,20 @@ class Settings(BaseSettings):
     @property
     def signing_secrets(self) -> list[str]:
         """The secrets that stand in for the file of signing keys, the newest first."""
-        if self.jwt_secret is None:
-            return []
-        chosen = (self.jwt_secret, self.jwt_secret_previous)
-        return [secret.get_secret_value() for secret in chosen if secret is not None]
+        return _chosen(self.jwt_secret, self.jwt_secret_previous)
+
+    @property
+    def sealing_secrets(self) -> list[str]:
+        """The secrets that stand in for the file of sealing keys, the newest first."""
+        return _chosen(self.secrets_key, self.secrets_key_previous)
 
     def weaknesses(self) -> dict[str, str]:
         """Return what is weak about the secrets that were chosen, by the settings' names."""
         found = {
             "jwt_secret": _weakness(self.jwt_secret, SHORTEST_KEY),
             "jwt_secret_previous": _weakness(self.jwt_secret_previous, SHORTEST_KEY),
+            "secrets_key": _weakness(self.secrets_key, SHORTEST_KEY),
+            "secrets_key_previous": _weakness(self.secrets_key_previous, SHORTEST_KEY),
             "admin_client_secret": _weakness(self.admin_client_secret, SHORTEST_SECRET),
         }
         return {name: why for name, why in found.items() if why is not None}
@@ -213,6 +243,12 @@ class Settings(BaseSettings):
 
 
 MEND_SECRET = "`openssl rand -hex 32` makes a good one, and --dev takes any on your own machine"
+
+
+def _chosen(newest: SecretStr | None, previous: SecretStr | None) -> list[str]:
+    """Return secrets as texts; one from before counts only beside a newer one."""
+    chosen = () if newest is None else (newest, previous)
+    return [secret.get_secret_value() for secret in chosen if secret is not None]
 
 
 def _weakness(secret: SecretStr | None, shortest: int) -> str | None:

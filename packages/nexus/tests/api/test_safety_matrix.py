@@ -128,6 +128,9 @@ ROUTES: dict[str, frozenset[str]] = {
     "DELETE /observer/tools/rules/{rule_id}": ADMINS,
     "POST /observer/approvals/{approval_id}/approve": ADMINS,
     "POST /observer/approvals/{approval_id}/deny": ADMINS,
+    "GET /observer/secrets": ADMINS,
+    "POST /observer/secrets": ADMINS,
+    "DELETE /observer/secrets/{name}": ADMINS,
     "POST /observer/stop-all": ADMINS,
     "POST /observer/resume-all": ADMINS,
 }
@@ -146,6 +149,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /observer/registration-tokens": {"groupId": "{group_id}"},
     "POST /observer/clients": {"clientId": "client-of-{role}"},
     "POST /observer/tools/rules": {"tools": ["*"], "groups": ["no-such-group"]},
+    "POST /observer/secrets": {"name": "of-{role}", "secret": "a-secret-of-{role}"},
     "POST /observer/tasks": {"projectId": "{project_id}", "title": "T"},
     "PATCH /observer/tasks/{task_id}": {"title": "Taken over"},
     "POST /observer/tasks/{task_id}/messages": {"text": "hello"},
@@ -204,6 +208,7 @@ async def scene(nexus: LiveNexus) -> AsyncIterator[Scene]:
     task = await admin.task(MARK, project=MARK, metadata={"mark": MARK})
     await admin.say(task["id"], MARK, author=MARK)
     token = await admin.post("/observer/registration-tokens", groupId=MARK, name=MARK)
+    await admin.post("/observer/secrets", name="kept", secret=f"a-secret-{MARK}")
     viewer = await admin.post("/observer/clients", clientId="viewer")
     stranger_id = await second_tenant(nexus)
     ids = {
@@ -213,6 +218,7 @@ async def scene(nexus: LiveNexus) -> AsyncIterator[Scene]:
         "task_id": task["id"],
         "token_id": token["id"],
         "client_id": "viewer",
+        "name": "kept",
         "delivery_id": await failed_delivery(nexus),
         **await _waiting_call(nexus, agent["id"]),
     }
@@ -330,7 +336,7 @@ NOTHING = dict.fromkeys(
     (
         *("group_id", "project_id", "agent_id", "task_id"),
         *("token_id", "client_id", "delivery_id"),
-        *("token_id", "client_id", "rule_id", "approval_id"),
+        *("token_id", "client_id", "rule_id", "approval_id", "name"),
     ),
     "nope",
 )
@@ -384,6 +390,7 @@ async def shown(scene: Scene) -> str:
             "/observer/deliveries",
             "/observer/tools/rules",
             "/observer/approvals",
+            "/observer/secrets",
         )
     ]
     return "\n".join(answers)

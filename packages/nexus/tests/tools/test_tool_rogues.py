@@ -13,21 +13,26 @@ import pytest
 
 from eventually import eventually
 from mcp_rogue_web import rogue_web
-from nexus.domain.tool_settings import ToolSettings
+from nexus.domain.tool_settings import ToolSettings, Variables
 from nexus.tools.configured import configured
+from nexus.tools.filling import as_they_are
 from nexus.tools.lines import ENDS, Lines, TooLong
 from nexus.tools.mcp_server import McpServer
-from nexus.tools.provider import ToolError
+from nexus.tools.provider import Provider, ToolError
 
 ROGUE = Path(__file__).parents[1] / "support" / "mcp_rogue.py"
 MIB = 1024 * 1024
 
 
+def provider(tool: ToolSettings) -> Provider:
+    """Return a tool that needs no secret."""
+    return configured({"rogue": tool}, Variables({}), lambda _: as_they_are)["rogue"].provider
+
+
 @contextlib.asynccontextmanager
 async def living(**settings: Any) -> AsyncIterator[McpServer]:
     """Have a server run as Nexus runs it."""
-    stock = configured({"rogue": ToolSettings(**settings)}, {})
-    server = stock.tools["rogue"].provider
+    server = provider(ToolSettings(**settings))
     assert isinstance(server, McpServer)
     run = asyncio.create_task(server.run())
     try:
@@ -130,7 +135,7 @@ async def test_a_server_that_hangs_is_left_alone_at_work_and_else_started_again(
 
 async def test_a_program_that_ends_at_once_says_so_where_people_look() -> None:
     command = [sys.executable, "-c", "raise SystemExit(7)"]
-    server = configured({"x": ToolSettings(command=command)}, {}).tools["x"].provider
+    server = provider(ToolSettings(command=command))
     run = asyncio.create_task(server.run())
 
     async def told() -> bool:

@@ -26,6 +26,7 @@ from nexus.api import (
     projects,
     registration,
     registration_tokens,
+    secrets,
     slack,
     tasks,
     tools,
@@ -51,7 +52,7 @@ from nexus.services.workspace import Workspace
 _ROOMS = (
     *(work, auth, tasks, groups, projects),
     *(registration, registration_tokens, approval, agents, custody, clients, audit),
-    *(slack, deliveries, tools, feed, health, webhooks),
+    *(slack, deliveries, tools, secrets, feed, health, webhooks),
 )
 """In the order in which a request looks for its route: where most requests go comes first, and
 what stands in the place of an agent's id before the agents."""

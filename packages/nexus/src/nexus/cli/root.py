@@ -24,6 +24,7 @@ from nexus.cli import (
     keys,
     migrate,
     projects,
+    secrets,
     serve,
     slack,
     stats,
@@ -60,7 +61,7 @@ app.command("resume-all")(custody.resume_all)
 custody.add_to(agents.app)
 _GROUPS = (
     *(agents, groups, projects, tasks),
-    *(tools, approvals),
+    *(tools, approvals, secrets),
     *(tokens, clients, tenants, audit, keys, admin, deliveries, slack),
 )
 for group in _GROUPS:

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from nexus.domain.addresses import Reach, reach
+from nexus.domain.secret_names import refuse_misspelled
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
@@ -43,6 +44,7 @@ _URL = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_HEADER_VALUE = re.compile(r"[\t -~]{0,4000}")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 
 
@@ -131,13 +133,18 @@ def _is_header(name: str) -> str:
 Header = Annotated[str, AfterValidator(_is_header)]
 
 
+def is_header_value(text: str) -> bool:
+    """Say whether a header can have this value: one line of ASCII, of at most 4000 characters."""
+    return _HEADER_VALUE.fullmatch(text) is not None
+
+
 class HttpHost(BaseModel):
     """A host that agents may be allowed to send requests to.
 
     Attributes:
         methods: the methods that are taken.
         headers: what is sent with each request to this host, and to no other; ``${NAME}`` stands
-            for a variable of Nexus's environment.
+            for a variable of Nexus's environment, ``${secret:NAME}`` for a secret that it keeps.
         private: whether its address may be of this machine or this network.
         max_bytes: how large an answer may be, unpacked.
     """
@@ -164,5 +171,6 @@ def check_host(address: str, host: HttpHost) -> None:
     origin, _ = split_url(address)
     if origin.is_address and not host.takes(origin.host):
         raise ValueError(f"{address} is this network's own; add private = true to allow it")
+    refuse_misspelled(host.headers.values())
     if origin.scheme == "http" and host.headers and not host.private:
         raise ValueError(f"{address} must be https://, for headers are sent there")

@@ -1,8 +1,10 @@
-"""Where secrets are taken out of whatever is kept or shown: by their names, and by their forms."""
+"""Where secrets are taken out of whatever is kept or shown: by names, by forms, or by value."""
 
+import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 HIDDEN = "[redacted]"
 
@@ -21,6 +23,7 @@ _FORMS = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_TEXT = 200
+_LONG_LINE = 16
 _MOST_ITEMS = 20
 _DEEPEST = 4
 
@@ -28,6 +31,44 @@ _DEEPEST = 4
 def without_secrets(text: str) -> str:
     """Return a text with a stand-in for whatever has the form of a secret."""
     return _FORMS.sub(HIDDEN, text)
+
+
+class KnownSecrets:
+    """Secrets that this process was given for its tools; it learns further ones as it goes."""
+
+    def __init__(self, *secrets: str) -> None:
+        self._secrets: frozenset[str] = frozenset()
+        # The longest first, for one may be a part of another.
+        self._spellings: Sequence[str] = ()
+        self.add(*secrets)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._secrets)})"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._spellings)
+
+    def add(self, *secrets: str) -> None:
+        """Have these hidden from now on."""
+        fresh = self._secrets.union(filter(None, secrets))
+        if fresh != self._secrets:
+            self._secrets = fresh
+            spelled = {spelling for secret in fresh for spelling in _spellings(secret)}
+            self._spellings = sorted(spelled, key=len, reverse=True)
+
+    def hide(self, text: str) -> str:
+        """Return a text with a stand-in for each of them."""
+        for spelling in self._spellings:
+            text = text.replace(spelling, HIDDEN)
+        return text
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """Yield a secret as it is, in an address, in base64, and line by line."""
+    yield secret
+    yield quote(secret, safe="")
+    yield base64.b64encode(secret.encode()).decode()
+    yield from (line for line in secret.splitlines() if len(line) >= _LONG_LINE)
 
 
 def is_secret(name: str) -> bool:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from nexus.domain.secret_names import names_in, refuse_misspelled
+
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 """What a tool is called."""
 
@@ -24,8 +26,9 @@ class ToolSettings(BaseModel):
         tenants: the slugs of the organisations that may allow it to their agents.
         idempotent: patterns of actions that do no harm when they are done twice.
 
-    In ``env`` and ``headers`` ``${NAME}`` stands for that variable of Nexus's own environment. What
-    comes from there counts as a secret, and is taken out of whatever the tool returns.
+    In ``env`` and ``headers`` ``${NAME}`` stands for that variable of Nexus's own environment, and
+    ``${secret:NAME}`` for a secret that Nexus keeps for the tool's organisation. What comes from
+    there is taken out of whatever the tool returns.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -44,6 +47,14 @@ class ToolSettings(BaseModel):
             raise ValueError("needs either a command or a url")
         if self.url is not None and not self.url.startswith(("http://", "https://")):
             raise ValueError("url must begin with http:// or https://")
+        return self
+
+    @model_validator(mode="after")
+    def _has_secrets_of_one(self) -> "ToolSettings":
+        texts = [*self.env.values(), *self.headers.values()]
+        refuse_misspelled(texts)
+        if names_in(texts) and len(self.tenants) != 1:
+            raise ValueError("names a secret, so it must have one of tenants alone, whose it is")
         return self
 
 

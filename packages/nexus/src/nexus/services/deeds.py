@@ -50,7 +50,8 @@ class Deed:
     def _target(self, done: Any) -> str | None:
         """Return the id of what was made or changed, else what the address names."""
         if isinstance(done, Answer):
-            made = done.body.get("id") or done.body.get("clientId")
+            names = (done.body.get(field) for field in ("id", "clientId", "name"))
+            made = next(filter(None, names), None)
         else:
             made = getattr(done, "id", None)
         named = next(iter(self.names.values()), None)

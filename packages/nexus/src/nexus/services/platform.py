@@ -6,6 +6,7 @@ from typing import Protocol
 from nexus.bus import Bus
 from nexus.domain.audit_chain import End
 from nexus.domain.limits import Limits
+from nexus.services.sealing import KeySource, NoKeys
 from nexus.services.tokens import Tokens
 from nexus.store.ids import new_id
 from nexus.store.unit_of_work import Clock, UnitOfWork
@@ -31,6 +32,8 @@ class Platform:
     anchor: Anchor
     limits: Limits = field(default_factory=Limits)
     node_id: str = field(default_factory=new_id)
+    sealing: KeySource = field(default_factory=NoKeys, repr=False)
+    """What seals the secrets of tools."""
     is_shared: bool = False
     """Whether other nodes work on the same database."""
 

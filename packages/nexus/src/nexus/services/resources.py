@@ -230,6 +230,14 @@ class ToolRule(WireModel):
     rule: dict[str, object] = Field(default_factory=dict)
 
 
+class KeptSecret(WireModel):
+    """A secret that tools may be given; what it is, nobody is shown."""
+
+    name: str
+    set_by: str
+    set_at: Timestamp
+
+
 class ToolCall(WireModel):
     """A call of a tool that an agent asked for."""
 

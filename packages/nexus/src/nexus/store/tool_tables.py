@@ -105,3 +105,15 @@ tool_rules = sa.Table(
     sa.UniqueConstraint("tenant_id", "place"),
 )
 """Who may have which tools do what; the rules of a tenant hold in the order of their places."""
+
+tool_secrets = sa.Table(
+    "tool_secrets",
+    metadata,
+    sa.Column("tenant_id", sa.String(64), sa.ForeignKey("tenants.id"), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    _word("key_id", 64),
+    sa.Column("sealed", sa.Text, nullable=False),
+    _word("set_by", 128),
+    _at("set_at", nullable=False),
+)
+"""What tools need to know and agents must not; sealed with a key that lies elsewhere."""

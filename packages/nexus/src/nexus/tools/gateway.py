@@ -1,9 +1,10 @@
 """Where the tool gateway of a node lives: its shelf and its runner, started and stopped as one."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from nexus.domain.audit_chain import audit_key
+from nexus.domain.redaction import KnownSecrets
 from nexus.domain.tool_policy import KnownRule
 from nexus.services.platform import Platform
 from nexus.services.tool_gate import Gate
@@ -24,7 +25,7 @@ class ToolGateway:
         platform: Platform,
         tools: Mapping[str, Placed] | None = None,
         rules: Sequence[KnownRule] = (),
-        secrets: Iterable[str] = (),
+        secrets: KnownSecrets | None = None,
     ) -> None:
         self._shelf = Shelf(tools or {}, rules, audit_key(platform.pepper))
         self._runner = Runner(platform, self._shelf, Inspection(secrets))

@@ -1,13 +1,12 @@
 """Where it is judged whether what a tool returned may be handed on. Pure."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
 
 from nexus.domain.errors import Invalid
 from nexus.domain.json_values import is_too_deep, refuse_nul
-from nexus.domain.redaction import HIDDEN
+from nexus.domain.redaction import KnownSecrets
 from nexus.domain.tool_calls import Outcome
 from oblivion.protocol import ToolCode
 
@@ -17,9 +16,8 @@ _LONGEST_ERROR = 2_000
 class Inspection:
     """Looks at what tools return; secrets that Nexus holds for them are taken out of it."""
 
-    def __init__(self, secrets: Iterable[str] = ()) -> None:
-        # The longest first, for one may be a part of another.
-        self._secrets: Sequence[str] = sorted(filter(None, secrets), key=len, reverse=True)
+    def __init__(self, secrets: KnownSecrets | None = None) -> None:
+        self._secrets = secrets or KnownSecrets()
 
     def __call__(self, data: Any, most_bytes: int) -> Outcome:
         """Return what the agent is told of a result."""
@@ -39,23 +37,14 @@ class Inspection:
 
     def failure(self, message: str, code: ToolCode = ToolCode.TOOL_FAILED) -> Outcome:
         """Return what the agent is told of a failure."""
-        return Outcome(error=_short(self._without_secrets(message.replace("\x00", ""))), code=code)
+        return Outcome(error=_short(self._secrets.hide(message.replace("\x00", ""))), code=code)
 
     def _cleaned(self, data: Any) -> Any:
-        if not self._secrets:
-            return data
         if isinstance(data, str):
-            return self._without_secrets(data)
+            return self._secrets.hide(data)
         if isinstance(data, dict):
-            return {
-                self._without_secrets(name): self._cleaned(inner) for name, inner in data.items()
-            }
+            return {self._secrets.hide(name): self._cleaned(inner) for name, inner in data.items()}
         return [self._cleaned(inner) for inner in data] if isinstance(data, list) else data
-
-    def _without_secrets(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return text
 
 
 def _refused(error: str) -> Outcome:

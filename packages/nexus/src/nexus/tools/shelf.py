@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from nexus.domain.errors import Invalid
 from nexus.domain.tool_catalogue import Action, check_action
@@ -25,14 +25,6 @@ class Placed:
 
     provider: Provider
     tenants: frozenset[str]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stock:
-    """What is to be placed on a shelf, by its names, and the secrets that it was given."""
-
-    tools: Mapping[str, Placed] = field(default_factory=dict)
-    secrets: frozenset[str] = frozenset()
 
 
 class Shelf:

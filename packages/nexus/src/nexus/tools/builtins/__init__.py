@@ -2,5 +2,6 @@
 
 from nexus.tools.builtins.github import GitHub
 from nexus.tools.builtins.http import Http
+from nexus.tools.builtins.slack import SlackTool
 
-__all__ = ["GitHub", "Http"]
+__all__ = ["GitHub", "Http", "SlackTool"]

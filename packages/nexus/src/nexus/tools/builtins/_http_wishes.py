@@ -1,15 +1,12 @@
 """Where it is told what the tool ``http`` does: a request by each method."""
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import Field, field_validator
 
-from nexus.domain.http_hosts import AGENTS_HEADERS, Method, split_url
+from nexus.domain.http_hosts import AGENTS_HEADERS, Method, is_header_value, split_url
 from nexus.tools.builtins._wishes import Wish
-
-_VALUE = re.compile(r"[\t -~]{0,4000}")
 
 
 class Sender(Protocol):
@@ -47,7 +44,7 @@ class _Request(Wish[Sender]):
         for name, value in headers.items():
             if name.lower() not in AGENTS_HEADERS:
                 raise ValueError(f"{name[:80]!r} is not among those that may be sent")
-            if not _VALUE.fullmatch(value):
+            if not is_header_value(value):
                 raise ValueError(f"{name} must be one line of ASCII, of at most 4000 characters")
         return {name.lower(): value for name, value in headers.items()}
 

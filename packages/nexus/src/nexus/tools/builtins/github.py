@@ -15,6 +15,7 @@ from nexus.tools.builtins._github_wishes import WISHES
 from nexus.tools.builtins._outcomes import unknown
 from nexus.tools.builtins._reading import read_at_most
 from nexus.tools.builtins._wishes import Repertoire
+from nexus.tools.filling import Fill, as_they_are
 from nexus.tools.provider import ToolError
 from oblivion.protocol import ToolCode
 
@@ -26,8 +27,9 @@ _REPERTOIRE = Repertoire(NAME, WISHES)
 class GitHub:
     """GitHub as a tool; what it may do is what its token may, within what rules allow."""
 
-    def __init__(self, token: str, api_url: str) -> None:
+    def __init__(self, token: str, api_url: str, fill: Fill = as_they_are) -> None:
         self._token = token
+        self._fill = fill
         self._api_url = api_url.rstrip("/")
         self._http: aiohttp.ClientSession | None = None
 
@@ -41,8 +43,16 @@ class GitHub:
                 self._http = None
 
     async def list_tools(self) -> Sequence[Action]:
-        """Return what it can do."""
+        """Return what it can do.
+
+        Raises:
+            ToolError: the settings name a secret that is not there.
+        """
+        await self._secret()
         return _REPERTOIRE.actions
+
+    async def _secret(self) -> str:
+        return (await self._fill({"token": self._token}))["token"]
 
     async def call(self, action: str, params: Mapping[str, Any], timeout: float) -> Any:
         """Do it; requests that GitHub puts off are made again while there is time.
@@ -53,7 +63,7 @@ class GitHub:
         wish = _REPERTOIRE.wish(action, params)
         if self._http is None:
             raise ToolError("github is still being started", ToolCode.TOOL_UNAVAILABLE)
-        github = _Api(self._http, self._api_url, self._token, timeout)
+        github = _Api(self._http, self._api_url, await self._secret(), timeout)
         try:
             return await wish.carry_out(github)
         except gidgethub.GitHubException as error:

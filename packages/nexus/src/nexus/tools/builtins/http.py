@@ -16,7 +16,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from nexus.domain.http_hosts import HttpHost, Method, Origin, split_url
+from nexus.domain.http_hosts import HttpHost, Method, Origin, is_header_value, split_url
 from nexus.domain.tool_catalogue import Action
 from nexus.tools.builtins import _pinning
 from nexus.tools.builtins._http_answers import binary, content, headers_shown, is_text
@@ -25,6 +25,7 @@ from nexus.tools.builtins._outcomes import unknown
 from nexus.tools.builtins._pinning import Resolve, checked_addresses, pinned
 from nexus.tools.builtins._reading import unpack_at_most
 from nexus.tools.builtins._wishes import Repertoire
+from nexus.tools.filling import Fill, as_they_are
 from nexus.tools.provider import ToolError
 from oblivion.protocol import ToolCode
 
@@ -45,10 +46,12 @@ class Http:
         self,
         hosts: Mapping[str, HttpHost],
         *,
+        fill: Fill = as_they_are,
         resolve: Resolve = _pinning.resolve,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._hosts = dict(hosts)
+        self._fill = fill
         self._resolve = resolve
         self._tls = tls or ssl.create_default_context()
 
@@ -88,13 +91,12 @@ class Http:
         """Send a request to the host that its address names, if that is one of ours."""
         origin, target = split_url(url)
         host = self._host(origin, method)
-        fixed = host.headers
-        twice = fixed.keys() & headers.keys()
+        twice = host.headers.keys() & headers.keys()
         if twice:
             said = f"headers: {min(twice)} is set by an admin for {origin}"
             raise ToolError(said, ToolCode.INVALID_PARAMS)
         kind, data = _encoded(body)
-        sent = {**_OURS, **kind, **headers, **fixed}
+        sent = {**_OURS, **kind, **headers, **await self._configured(host)}
         addresses = await self._addresses(origin, host)
         try:
             async with (
@@ -127,6 +129,14 @@ class Http:
             said = f"{origin} may not be sent {method}; an admin can allow it"
             raise ToolError(said, ToolCode.NOT_ALLOWED)
         return host
+
+    async def _configured(self, host: HttpHost) -> Mapping[str, str]:
+        filled = await self._fill(host.headers)
+        for name, value in filled.items():
+            if not is_header_value(value):
+                said = f"the secret in the header {name} cannot be sent: it is not one line of text"
+                raise ToolError(said, ToolCode.TOOL_UNAVAILABLE)
+        return filled
 
     async def _addresses(self, origin: Origin, host: HttpHost) -> Sequence[str]:
         async def itself(address: str, _: int) -> Sequence[str]:
