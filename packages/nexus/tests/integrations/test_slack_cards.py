@@ -270,7 +270,7 @@ def test_a_name_that_is_too_long_is_shortened_in_the_same_way_each_time() -> Non
 
 def test_what_the_app_says_carries_no_markup_of_others() -> None:
     for line in (
-        lines.heard_offline("<!here>"),
+        lines.heard_offline(["<!here>"]),
         lines.paused("Bot", "it said <!channel> twice"),
         lines.refused("<b>"),
         lines.held_back("<!everyone>"),

@@ -87,3 +87,27 @@ def test_what_slack_would_refuse_is_refused_in_one_line(
     assert refused.code == 2
     assert said in refused.err
     assert refused.err.count("\n") == 1
+
+
+def test_people_can_write_to_the_app_and_slack_knows_every_part_of_the_manifest() -> None:
+    made = manifest(url="https://nexus.example.com/webhooks/slack")
+    home = made["features"]["app_home"]
+    assert home["messages_tab_enabled"] is True
+    assert home["messages_tab_read_only_enabled"] is False
+    assert made.keys() <= {
+        *("_metadata", "display_information", "features", "oauth_config", "settings")
+    }
+    assert made["settings"].keys() <= SETTINGS
+    assert len(made["display_information"]["description"]) <= 140
+
+
+SETTINGS = {
+    "allowed_ip_address_ranges",
+    "event_subscriptions",
+    "incoming_webhooks",
+    "interactivity",
+    "org_deploy_enabled",
+    "socket_mode_enabled",
+    "token_rotation_enabled",
+}
+"""The settings of https://docs.slack.dev/reference/app-manifest for apps that run elsewhere."""

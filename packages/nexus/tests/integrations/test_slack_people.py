@@ -119,3 +119,30 @@ async def test_a_name_that_slack_does_not_tell_does_not_hold_up_what_is_said(
         heard = await coder.until("context_update")
     assert heard["author"] == on_stage.anna.id
     assert heard["content"] == "Faster, please"
+
+
+async def test_a_mention_of_many_who_are_away_is_answered_once(on_stage: Stage) -> None:
+    for number in range(12):
+        await on_stage.nexus.admin.agent(f"helper-{number}")
+    await on_stage.nexus.admin.task("Mend the login")
+    card = await on_stage.card_of("Mend the login")
+    everybody = " ".join(f"@helper-{number}" for number in range(12))
+    await on_stage.anna.say(CHANNEL, everybody, thread=card)
+    await on_stage.reply(card, "and 2 more are offline")
+    await on_stage.anna.say(CHANNEL, "@helper-1 again", thread=card)
+    await on_stage.reply(card, "Helper 1 is offline")
+    ours = [one for one in on_stage.channel.thread(card) if one.bot_id]
+    assert len(ours) == 2
+
+
+async def test_a_channel_that_others_read_along_in_is_not_taken_over_unasked(
+    on_stage: Stage,
+) -> None:
+    slack = on_stage.slack
+    shared = slack.open_channel(
+        "oblivion-team_docs", on_stage.anna, shared_with=slack.team("partner")
+    )
+    await on_stage.nexus.admin.project("docs", group="team")
+    await on_stage.nexus.admin.task("Write the notes", project="docs")
+    await slack.until(lambda: slack.channel("oblivion-team_docs-2").messages)
+    assert shared.messages == []

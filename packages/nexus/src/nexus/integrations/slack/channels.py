@@ -65,13 +65,15 @@ class Channels:
         return channel_id
 
     async def _adopt(self, owner: Row, name: str) -> str | None:
-        """Join the open channel of this name; None where it is private or another's.
+        """Join the open channel of this name; None where it is private, another's, or shared.
+
+        People of other organisations read along in a shared one, which a person has to want.
 
         Raises:
             Undeliverable: people have archived it; it is kept as the owner's, for when it is open.
         """
         channel = await self.find(name)
-        if channel is None:
+        if channel is None or channel.get("is_ext_shared"):
             return None
         other = await self._store.read(places.kept, channel["id"])
         if other is not None and other["owner_id"] != owner["id"]:

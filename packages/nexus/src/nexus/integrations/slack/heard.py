@@ -30,22 +30,24 @@ def in_thread(tx: Tx, said: Said, task: Row, woken: Sequence[str]) -> None:
     if not said.author.is_human or not (said.for_app or woken):
         return
     _seen(tx, said)
-    for number, line in enumerate(_lines(tx, said, task, woken)):
-        _say(tx, said, line, key=f"{said.name}:{number}", lane=boxes.lane_of(task))
+    line = _line(tx, said, task, woken)
+    if line is not None:
+        _say(tx, said, line, key=said.name, lane=boxes.lane_of(task))
 
 
-def _lines(tx: Tx, said: Said, task: Row, woken: Sequence[str]) -> list[str]:
+def _line(tx: Tx, said: Said, task: Row, woken: Sequence[str]) -> str | None:
+    """Return what to say to it: one line, however many agents it calls."""
     if stops.state(tx, said.tenant_id).stopped:
-        return [lines.heard_stopped()]
+        return lines.heard_stopped()
     there = _names(tx, woken)
-    offline = [lines.heard_offline(name) for name, is_online in there.items() if not is_online]
-    if offline or not said.for_app:
-        return offline
-    if task["status"] == TaskStatus.TODO:
-        return [lines.heard_waiting()]
-    if task["status"] in FINAL_STATUSES:
-        return [lines.heard_ended(task["status"], [*there])]
-    return []
+    offline = [name for name, is_online in there.items() if not is_online]
+    if offline:
+        return lines.heard_offline(offline)
+    if said.for_app and task["status"] == TaskStatus.TODO:
+        return lines.heard_waiting()
+    if said.for_app and task["status"] in FINAL_STATUSES:
+        return lines.heard_ended(task["status"], [*there])
+    return None
 
 
 def _names(tx: Tx, agent_ids: Sequence[str]) -> dict[str, bool]:

@@ -6,6 +6,7 @@ from nexus.integrations.slack.rendering import escape, neutral, person, shortene
 from oblivion.protocol import TaskStatus
 
 _LONGEST = 1000
+_MOST_NAMES = 10
 
 
 def _quoted(text: str) -> str:
@@ -15,9 +16,16 @@ def _quoted(text: str) -> str:
 # --- what was heard -------------------------------------------------------------------------------
 
 
-def heard_offline(agent: str) -> str:
-    """Say that an agent is told once it is back."""
-    return f":zzz: Heard: {person(agent)} is offline and will see this when it is back."
+def heard_offline(agents: Sequence[str]) -> str:
+    """Say, in one line however many there are, that agents are told once they are back."""
+    names = [person(name) for name in agents[:_MOST_NAMES]]
+    if len(agents) > _MOST_NAMES:
+        names.append(f"{len(agents) - _MOST_NAMES} more")
+    who = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    rest = "is offline and will see this when it is back"
+    if len(agents) > 1:
+        rest = "are offline and will see this when they are back"
+    return f":zzz: Heard: {who} {rest}."
 
 
 def heard_waiting() -> str:
