@@ -131,6 +131,7 @@ NO_STEPS = {
     "statistics.of_groups": _FOR_PEOPLE,
     "statistics.of_projects": _FOR_PEOPLE,
     "roster.history": _FOR_PEOPLE,
+    "roster.named": _FOR_PEOPLE,
     "roster.roles": _FOR_PEOPLE,
     "roster.search": _FOR_PEOPLE,
     "roster.titles": _FOR_PEOPLE,

@@ -8,14 +8,15 @@ from starlette.responses import Response
 from nexus.domain.principal import Principal
 from nexus.observer.agent_pages import open_groups
 from nexus.observer.visit import Visit
-from nexus.services import agents, groups, projects, slack, statistics, tasks, views
+from nexus.services import agents, groups, projects, roster, slack, statistics, tasks, views
 from nexus.services.resources import Agent, Group, Member, Project, TaskCounts
 from nexus.services.tasks import TaskFilter
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import Task
 
 _ROWS = 50
-_MEMBERS = 200
+_MEMBERS = 100
+_PROJECTS = 200
 _TASKS = 12
 
 
@@ -89,18 +90,18 @@ async def group(visit: Visit) -> Response:
 
 def _group(tx: Tx, caller: Principal, group_id: str) -> GroupShown:
     found = groups.row(tx, caller.tenant_id, group_id)
-    members = groups.members(tx, caller.tenant_id, found["id"])
-    shown = members[:_MEMBERS]
-    rows = [agents.by_id(tx, member.agent_id) for member in shown]
+    shown = groups.members(tx, caller.tenant_id, found["id"], limit=_MEMBERS)
+    rows = roster.named(tx, [member.agent_id for member in shown])
+    size, _ = statistics.of_groups(tx, [found["id"]])[found["id"]]
     work = projects.list_all(
-        tx, caller.tenant_id, limit=_MEMBERS, cursor=None, group_id=found["id"]
+        tx, caller.tenant_id, limit=_PROJECTS, cursor=None, group_id=found["id"]
     )
     return GroupShown(
         group=groups.view(found),
         members=list(zip(shown, agents.present(tx, rows), strict=True)),
-        more_members=len(members) - len(shown),
-        projects=[projects.view(row) for row in work[:_MEMBERS]],
-        counts=statistics.of_projects(tx, [row["id"] for row in work[:_MEMBERS]]),
+        more_members=size - len(shown),
+        projects=[projects.view(row) for row in work[:_PROJECTS]],
+        counts=statistics.of_projects(tx, [row["id"] for row in work[:_PROJECTS]]),
         channel=slack.channel_of(tx, found["id"]),
     )
 

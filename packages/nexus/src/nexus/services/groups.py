@@ -121,14 +121,15 @@ def archive(tx: Tx, caller: Principal, group_id: str) -> None:
     activity.record(tx, caller.tenant_id, "group_archived", name=group["name"], by=caller.client_id)
 
 
-def members(tx: Tx, tenant_id: str, group_id: str) -> list[Member]:
-    """Return the agents of a group, in the order in which they joined."""
+def members(tx: Tx, tenant_id: str, group_id: str, limit: int | None = None) -> list[Member]:
+    """Return the agents of a group, or the first of them, in the order in which they joined."""
     group = row(tx, tenant_id, group_id)
     found = tx.rows(
         sa.select(group_members, agents.c.client_id, agents.c.name)
         .join_from(group_members, agents)
         .where(group_members.c.group_id == group["id"])
         .order_by(group_members.c.joined_at, agents.c.id)
+        .limit(limit)
     )
     return [
         Member(
