@@ -6,7 +6,13 @@ from typing import Any
 
 import pytest
 
-from oblivion import InvalidHandlerError, OblivionClient, TaskAssignedPayload
+from oblivion import (
+    InvalidHandlerError,
+    OblivionClient,
+    TaskAssignedPayload,
+    TaskAvailablePayload,
+    WakeUpPayload,
+)
 from scripted_nexus import MakeClient
 
 DECORATORS = (
@@ -14,6 +20,7 @@ DECORATORS = (
     "on_task_available",
     "on_task_cancelled",
     "on_context_update",
+    "on_slack_message",
     "on_wake_up",
     "on_tool_result",
     "on_connected",
@@ -134,3 +141,26 @@ async def test_handlers_are_registered_before_connect(make_client: MakeClient) -
         client.on_task_assigned(plain)
     await client.disconnect()
     client.on_task_assigned(plain)
+
+
+def test_a_handler_for_another_event_is_refused(client: OblivionClient) -> None:
+    async def wake(call: WakeUpPayload) -> None: ...
+
+    with pytest.raises(
+        InvalidHandlerError, match="takes a WakeUpPayload, but is called with a Task"
+    ):
+        client.on_task_assigned(wake)  # type: ignore[type-var] # pyright: ignore[reportArgumentType] - the mistake
+
+
+def test_a_handler_for_what_two_events_share_serves_both(client: OblivionClient) -> None:
+    async def look(task: TaskAvailablePayload) -> None: ...
+
+    assert client.on_task_assigned(look) is look
+    assert client.on_task_available(look) is look
+
+
+def test_an_annotation_that_means_nothing_is_let_be(client: OblivionClient) -> None:
+    async def look(task: Any) -> None: ...
+
+    look.__annotations__["task"] = "NoSuchThing"
+    assert client.on_task_assigned(look) is look

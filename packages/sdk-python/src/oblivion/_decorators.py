@@ -10,6 +10,7 @@ from oblivion.protocol import (
     ConnectedPayload,
     ContextUpdatePayload,
     EventType,
+    SlackMessagePayload,
     TaskAssignedPayload,
     TaskAvailablePayload,
     TaskCancelledPayload,
@@ -21,6 +22,7 @@ _Assigned = TypeVar("_Assigned", bound=Callable[[TaskAssignedPayload], object])
 _Available = TypeVar("_Available", bound=Callable[[TaskAvailablePayload], object])
 _Cancelled = TypeVar("_Cancelled", bound=Callable[[TaskCancelledPayload], object])
 _Context = TypeVar("_Context", bound=Callable[[ContextUpdatePayload], object])
+_SlackMessage = TypeVar("_SlackMessage", bound=Callable[[SlackMessagePayload], object])
 _WakeUp = TypeVar("_WakeUp", bound=Callable[[WakeUpPayload], object])
 _Tool = TypeVar("_Tool", bound=Callable[[ToolResultPayload], object])
 _Connected = TypeVar(
@@ -86,7 +88,7 @@ class HandlerDecorators:
         ``fail_task``, ``release_task``, ``block_task``), nothing is reported. It is cancelled
         when the task is cancelled or its lease lost.
         """
-        self._handlers.register(EventType.TASK_ASSIGNED, handler)
+        self._handlers.register(EventType.TASK_ASSIGNED, handler, TaskAssignedPayload)
         return handler
 
     def on_task_available(self, handler: _Available) -> _Available:
@@ -94,12 +96,12 @@ class HandlerDecorators:
 
         Without this handler the client claims the most urgent task whenever it has a free slot.
         """
-        self._handlers.register(EventType.TASK_AVAILABLE, handler)
+        self._handlers.register(EventType.TASK_AVAILABLE, handler, TaskAvailablePayload)
         return handler
 
     def on_task_cancelled(self, handler: _Cancelled) -> _Cancelled:
         """Call ``handler`` when a task was taken away, after its own handler was cancelled."""
-        self._handlers.register(EventType.TASK_CANCELLED, handler)
+        self._handlers.register(EventType.TASK_CANCELLED, handler, TaskCancelledPayload)
         return handler
 
     def on_context_update(self, handler: _Context) -> _Context:
@@ -107,25 +109,34 @@ class HandlerDecorators:
 
         The answer to :meth:`ask_human` goes to who asked, and not here.
         """
-        self._handlers.register(EventType.CONTEXT_UPDATE, handler)
+        self._handlers.register(EventType.CONTEXT_UPDATE, handler, ContextUpdatePayload)
+        return handler
+
+    def on_slack_message(self, handler: _SlackMessage) -> _SlackMessage:
+        """Call ``handler`` for what people say in the Slack channels of this agent's groups.
+
+        A hint: it is sent once, to the agents that are connected. What is said in the thread of a
+        held task comes to ``on_context_update`` as well, and surely.
+        """
+        self._handlers.register(EventType.SLACK_MESSAGE, handler, SlackMessagePayload)
         return handler
 
     def on_wake_up(self, handler: _WakeUp) -> _WakeUp:
         """Call ``handler`` when somebody wants this agent's attention (``payload.reason``)."""
-        self._handlers.register(EventType.WAKE_UP, handler)
+        self._handlers.register(EventType.WAKE_UP, handler, WakeUpPayload)
         return handler
 
     def on_tool_result(self, handler: _Tool) -> _Tool:
         """Call ``handler`` for each tool result, also of calls that ``request_tool`` awaits."""
-        self._handlers.register(EventType.TOOL_RESULT, handler)
+        self._handlers.register(EventType.TOOL_RESULT, handler, ToolResultPayload)
         return handler
 
     def on_connected(self, handler: _Connected) -> _Connected:
         """Call ``handler`` after each connect and reconnect; it may take no parameter."""
-        self._handlers.register(EventType.CONNECTED, handler, bare=True)
+        self._handlers.register(EventType.CONNECTED, handler, ConnectedPayload, bare=True)
         return handler
 
     def on_disconnected(self, handler: _Disconnected) -> _Disconnected:
         """Call ``handler`` with the reason after each loss; it may take no parameter."""
-        self._handlers.register(DISCONNECTED, handler, bare=True)
+        self._handlers.register(DISCONNECTED, handler, str, bare=True)
         return handler

@@ -27,6 +27,7 @@ from oblivion.protocol import (
     GapPayload,
     HeartbeatPayload,
     ServerDrainingPayload,
+    SlackMessagePayload,
     TaskAssignedPayload,
     TaskAvailablePayload,
     TaskCancelledPayload,
@@ -77,6 +78,7 @@ class Dispatcher:
             EventType.TASK_CLAIMED: self._task_claimed,
             EventType.TASK_CANCELLED: self._task_cancelled,
             EventType.CONTEXT_UPDATE: self._context_update,
+            EventType.SLACK_MESSAGE: self._slack_message,
             EventType.WAKE_UP: self._wake_up,
             EventType.TOOL_RESULT: self._tool_result,
             EventType.TOOL_WAITING: self._tool_waiting,
@@ -190,6 +192,11 @@ class Dispatcher:
         if message.is_human and not self._to.audience.listens(EventType.CONTEXT_UPDATE):
             self._to.runner.answered(message.task_id)
         self.to_handler((message, receipt))
+
+    def _slack_message(self, _link: Link, said: SlackMessagePayload, receipt: Receipt) -> None:
+        _log.debug(EventType.SLACK_MESSAGE, channel_id=said.channel_id, task_id=said.task_id)
+        what = Handling(EventType.SLACK_MESSAGE, said.task_id)
+        self._tell(what, said, receipt, lane=(what.event, said.channel_id))
 
     def _wake_up(self, _link: Link, call: WakeUpPayload, receipt: Receipt) -> None:
         _log.info(EventType.WAKE_UP, task_id=call.task_id, reason=call.reason)

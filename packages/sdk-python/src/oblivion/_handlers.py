@@ -7,7 +7,7 @@ from typing import Any
 
 from oblivion._busy import BusyPolicy
 from oblivion.errors import InvalidHandlerError
-from oblivion.protocol import EventType
+from oblivion.protocol import EventType, WireModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,17 @@ class Handlers:
         self._handlers: dict[str, Handler] = {}
         self._frozen = False
 
-    def register(self, event: str, function: Callable[..., Any], *, bare: bool = False) -> None:
-        """Keep ``function`` for ``event``; ``bare`` allows it to take no parameter.
+    def register(
+        self, event: str, function: Callable[..., Any], payload: type, *, bare: bool = False
+    ) -> None:
+        """Keep ``function`` for ``event`` with its ``payload``; ``bare``: it may take no parameter.
 
         Raises:
             InvalidHandlerError: it is not callable, takes the wrong parameters, the event has a
                 handler already, or the client is connected.
         """
         handler = _inspect(event, function, bare=bare)
+        _refuse_other_payload(event, function, payload)
         if self._frozen:
             raise InvalidHandlerError(f"register the handler for on_{event} before connect()")
         if event in self._handlers:
@@ -94,6 +97,30 @@ def _takes_value(event: str, function: Callable[..., Any], *, bare: bool) -> boo
     raise InvalidHandlerError(
         f"the handler {_name(function)}{signature} for on_{event} must take {wanted}"
     )
+
+
+def _refuse_other_payload(event: str, function: Callable[..., Any], payload: type) -> None:
+    """Refuse a function whose annotation says that it is for another event."""
+    wanted = _annotation(function)
+    if (
+        inspect.isclass(wanted)
+        and issubclass(wanted, WireModel)
+        and not issubclass(payload, wanted)
+    ):
+        raise InvalidHandlerError(
+            f"the handler {_name(function)} for on_{event} takes a {wanted.__name__}, but is "
+            f"called with a {payload.__name__}: is it for another event?"
+        )
+
+
+def _annotation(function: Callable[..., Any]) -> object:
+    """Return the type of the first parameter; None where there is none, or none that is known."""
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters
+    except Exception:  # noqa: BLE001 - an annotation may be any code, and is none of our business
+        return None
+    first = next(iter(parameters.values()), None)
+    return None if first is None else first.annotation
 
 
 def _binds(signature: inspect.Signature, *arguments: object) -> bool:

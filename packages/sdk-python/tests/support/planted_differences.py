@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from oblivion.protocol import TaskStatus
+from oblivion.protocol import EventType, MessageKind, TaskStatus
 from oblivion.testing import _agents, _calls, _dispatch, _tasks, _threads
 
 VARIABLE = "PLANTED"
@@ -80,6 +80,37 @@ def _tells_nobody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_dispatch.Dispatcher, "_tell_gone", lambda *_: None)
 
 
+def _progress_piles_up(patch: pytest.MonkeyPatch) -> None:
+    def show(self: _threads.Threads, task: Any, agent: Any, wish: Any) -> None:
+        author = _threads.Author(id=agent.id, name=agent.name, is_human=False)
+        said = f"{wish.progress:.0%}: {wish.message}"
+        task.thread.append(self._message(author, said, MessageKind.PROGRESS))
+
+    patch.setattr(_threads.Threads, "show_progress", show)
+
+
+def _hides_the_last_error(patch: pytest.MonkeyPatch) -> None:
+    real = _tasks.Record.assignment
+    hide = {"last_error": None}
+    patch.setattr(_tasks.Record, "assignment", lambda task: real(task).model_copy(update=hide))
+
+
+def _speaks_its_mind(patch: pytest.MonkeyPatch) -> None:
+    real = _calls.Calls._think
+
+    async def think(self: _calls.Calls, caller: Any, payload: dict[str, Any]) -> Any:
+        task = self._tasks.find(payload["taskId"])
+        author = _threads.Author(id=caller.agent.id, name="", is_human=False)
+        self._threads.post(task, author, payload["thoughts"][0]["text"])
+        return await real(self, caller, payload)
+
+    patch.setattr(_calls.Calls, "_think", think)
+
+
+def _thinks_twice(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_calls, "KEPT", _calls.KEPT - {EventType.THINK})
+
+
 PLANTS: dict[str, tuple[Plant, str]] = {
     "a window of 65": (_wide_window, "at_most_64"),
     "acknowledgements are ignored": (_forgets_nothing, "not_acknowledged_comes_again"),
@@ -92,6 +123,10 @@ PLANTS: dict[str, tuple[Plant, str]] = {
     "a call sent again acts again": (_acts_twice, "no_second_effect"),
     "answers do not unblock": (_stays_blocked, "unblocks_the_task"),
     "nobody hears who was first": (_tells_nobody, "who_was_first"),
+    "progress piles up": (_progress_piles_up, "is_edited_there"),
+    "the last error is hidden": (_hides_the_last_error, "next_attempt_finds"),
+    "thoughts are said aloud": (_speaks_its_mind, "stand_in_the_trace_alone"),
+    "thoughts come twice": (_thinks_twice, "stand_in_the_trace_alone"),
 }
 
 

@@ -174,6 +174,15 @@ class FakeNexus:
         call = WakeUpPayload(reason="manual", triggered_by="ann", message=message)
         self._agents.tell(self._agent(client_id), EventType.WAKE_UP, call)
 
+    async def chat(
+        self, text: str, *, channel_id: str = "C1", user: str = "U1", task: Task | str | None = None
+    ) -> None:
+        """Say something in a channel of Slack as a person; connected agents are sent the hint."""
+        task_id = None if task is None else self._record(task).id
+        said = self._threads.said_in_slack(text, channel_id, user, task_id)
+        for agent in self._agents:
+            self._agents.hint(agent, EventType.SLACK_MESSAGE, said)
+
     async def cancel(self, task: Task | str, reason: str | None = None) -> None:
         """End a task for good; a handler that works on it is cancelled."""
         record = self._record(task)

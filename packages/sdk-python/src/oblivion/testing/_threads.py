@@ -9,6 +9,7 @@ from oblivion.protocol import (
     ContextUpdatePayload,
     EventType,
     MessageKind,
+    SlackMessagePayload,
     TaskStatus,
     TaskUpdate,
     ThreadMessage,
@@ -73,20 +74,39 @@ class Threads:
         author = Author(id=agent.id, name=agent.name, is_human=False)
         task.thread.append(self._message(author, text, MessageKind.PROGRESS))
 
+    def said_in_slack(
+        self, text: str, channel_id: str, user: str, task_id: str | None
+    ) -> SlackMessagePayload:
+        """Return what agents hear of a message in a channel."""
+        return SlackMessagePayload(
+            channel_id=channel_id,
+            message_ts=self._next_ts(),
+            text=text,
+            user=user,
+            task_id=task_id,
+            project_id="project-1",
+            project_name="Tests",
+            group_id="group-1",
+            group_name="Team",
+        )
+
+    def _next_ts(self) -> str:
+        now = round(self._clock.now().timestamp() * 1_000_000)
+        self._newest = max(now, self._newest + 1)
+        return f"{self._newest // 1_000_000}.{self._newest % 1_000_000:06d}"
+
     def _message(
         self, author: Author, text: str, kind: MessageKind, choices: Sequence[str] = ()
     ) -> ThreadMessage:
-        now = self._clock.now()
-        self._newest = max(round(now.timestamp() * 1_000_000), self._newest + 1)
         return ThreadMessage(
-            ts=f"{self._newest // 1_000_000}.{self._newest % 1_000_000:06d}",
+            ts=self._next_ts(),
             user=author.id,
             username=author.name,
             text=text,
             is_human=author.is_human,
             kind=kind,
             choices=list(choices),
-            created_at=now,
+            created_at=self._clock.now(),
         )
 
     def page(self, task: Record, limit: int, cursor: str | None) -> ThreadPage:
