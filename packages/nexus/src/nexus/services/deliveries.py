@@ -3,7 +3,9 @@
 A box is one direction of one service, such as ``slack-out``. Within a box, what shares a lane is
 seen to one at a time, in the order in which it came, the urgent first; lanes do not wait for each
 other. A lane knows when the first that pends in it is due, so to find work takes the same time
-however much of it there is. A lane is locked last, and for the moment of its update alone.
+however much of it there is. To post locks no lane, so that whoever posts to several waits for
+nobody; whoever claims plans first what was posted since. Whoever ends a delivery locks its lane
+last, for the moment of its update alone.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,11 +25,13 @@ CLAIM_MS = 60_000
 """For how long whoever claims a delivery has it for itself; then it is taken for dead."""
 
 _LONGEST_ERROR = 2_000
+_PLANNED_AT_ONCE = 500
 
 _box: sa.BindParameter[str] = sa.bindparam("box")
 _lane_name: sa.BindParameter[str] = sa.bindparam("lane")
 _now: sa.BindParameter[int] = sa.bindparam("now")
 _is_pending = deliveries.c.status == sa.literal_column(f"'{DeliveryStatus.PENDING}'")
+_is_unplanned = (deliveries.c.box == _box) & sa.text("NOT deliveries.planned")
 _of_lane = _is_pending & (deliveries.c.box == _box) & (deliveries.c.lane == _lane_name)
 _in_order = deliveries.c.urgent.desc(), deliveries.c.id
 
@@ -55,6 +59,12 @@ _NEXT_DUE = Statement(
         delivery_lanes.c.box == _box
     )
 )
+_UNPLANNED = Statement(
+    sa.select(deliveries.c.id, deliveries.c.lane)
+    .where(_is_unplanned)
+    .order_by(deliveries.c.id)
+    .limit(sa.bindparam("limit"))
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +91,8 @@ def post(tx: Tx, letter: Letter) -> bool:
     if knows(tx, letter.box, letter.key):
         return False
     values = {"status": DeliveryStatus.PENDING, "due_at": tx.now, "created_at": tx.now}
-    tx.insert(deliveries, {**vars(letter), **values})
-    lane = _lane(tx, letter.box, letter.lane)
-    if lane["due_at"] is None or letter.urgent:
-        _plan(tx, lane)
-        tx.wake(topic(letter.box))
+    tx.insert(deliveries, {**vars(letter), **values, "planned": False})
+    tx.wake(topic(letter.box))
     return True
 
 
@@ -96,7 +103,7 @@ def knows(tx: Tx, box: str, key: str) -> bool:
 
 def post_all(tx: Tx, letters: Iterable[Letter]) -> None:
     """Store letters, each if it is the first of its key."""
-    for letter in sorted(letters, key=lambda one: (one.box, one.lane)):  # as all lock lanes
+    for letter in letters:
         post(tx, letter)
 
 
@@ -107,6 +114,7 @@ def claim(tx: Tx, box: str, *, limit: int) -> list[Row]:
     :func:`release` each. A delivery that was claimed before without that is ``unsure``: it may have
     had its effect.
     """
+    _plan_posted(tx, box)
     lanes = tx.rows(_LANES_DUE, box=box, now=tx.now, limit=limit)
     taken = [_take(tx, lane) for lane in lanes]
     return [row for row in taken if row is not None]
@@ -177,15 +185,19 @@ def retry(tx: Tx, row: Row) -> None:
         Conflict: it has not failed.
     """
     values = {"status": DeliveryStatus.PENDING, "due_at": tx.now, "ended_at": None}
-    values |= {"tries": 0, "unsure": False}
+    values |= {"tries": 0, "unsure": False, "planned": False}
     if not tx.update(deliveries, values, id=row["id"], status=DeliveryStatus.FAILED):
         raise Conflict(f"delivery {row['id']} is {row['status']}; only a failed one is retried")
-    _plan(tx, _lane(tx, row["box"], row["lane"]))
     tx.wake(topic(row["box"]))
 
 
 def next_due(tx: Tx, box: str) -> int | None:
-    """Return in how many milliseconds a box has something to see to; None while it is empty."""
+    """Return in how many milliseconds a box has something to see to; None while it is empty.
+
+    That is 0 while something that was posted waits to be planned by a :func:`claim`.
+    """
+    if tx.rows(_UNPLANNED, box=box, limit=1):
+        return 0
     due: int | None = tx.scalar(_NEXT_DUE, box=box)
     return None if due is None else max(due - tx.now, 0)
 
@@ -230,7 +242,8 @@ def _take(tx: Tx, lane: Row) -> Row | None:
             _bury(tx, row, f"given up after {row['tries']} tries; the last one never ended")
             return _take(tx, lane)
     until = tx.now + CLAIM_MS
-    tx.update(deliveries, {**_kept(row), "claimed_until": until}, id=row["id"])
+    claim = {**_kept(row), "claimed_until": until, "planned": True}
+    tx.update(deliveries, claim, id=row["id"])
     _update(tx, lane, open_at=until, due_at=until)
     return {**row, "claimed_until": until}
 
@@ -273,12 +286,24 @@ def _told(why: str) -> str:
 # --- what a lane goes through
 
 
+def _plan_posted(tx: Tx, box: str) -> None:
+    """Have the lanes know of what was posted since; of much, by and by."""
+    if not tx.rows(_UNPLANNED, box=box, limit=1):
+        return
+    tx.exclude("delivery lanes", box)  # or two nodes would make the same lane
+    posted = tx.rows(_UNPLANNED, box=box, limit=_PLANNED_AT_ONCE)
+    for name in sorted({row["lane"] for row in posted}):
+        _plan(tx, _lane(tx, box, name))
+    ids = [row["id"] for row in posted]
+    tx.change(deliveries.update().where(deliveries.c.id.in_(ids)).values(planned=True))
+
+
 def _lane(tx: Tx, box: str, name: str) -> Row:
     """Return a lane, locked; made if need be."""
     lane = tx.one(_LANE, box=box, lane=name)
     if lane is not None:
         return lane
-    lane = {"box": box, "lane": name, "open_at": tx.now, "due_at": None}
+    lane = {"box": box, "lane": name, "open_at": 0, "due_at": None}
     tx.insert(delivery_lanes, lane)
     return lane
 

@@ -445,6 +445,7 @@ deliveries = sa.Table(
     _at("claimed_until", nullable=True),
     _at("created_at"),
     _at("ended_at", nullable=True),
+    sa.Column("planned", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.UniqueConstraint("box", "key"),
     sa.Index("deliveries_by_tenant", "tenant_id", "status", "id"),
     sa.Index("deliveries_by_age", "ended_at"),
@@ -453,7 +454,8 @@ deliveries = sa.Table(
 """What came in from other services, and what is to go out to them, in order within each lane.
 
 ``key`` names it within its box, so that it is taken in once. ``claimed_until`` is set while it is
-being seen to; ``unsure`` says that it may have had its effect already."""
+being seen to; ``unsure`` says that it may have had its effect already; ``planned`` that its lane
+knows of it."""
 
 _is_pending = deliveries.c.status == sa.literal_column("'pending'")
 _partial(
@@ -462,6 +464,8 @@ _partial(
     where=_is_pending,
 )
 _partial("deliveries_of_tasks", deliveries.c.task_id, where=_is_pending)
+_is_unplanned: sa.ColumnElement[bool] = sa.literal_column("NOT planned")
+_partial("deliveries_unplanned", deliveries.c.box, deliveries.c.id, where=_is_unplanned)
 
 delivery_lanes = sa.Table(
     "delivery_lanes",
