@@ -155,7 +155,10 @@ def interrupt(tx: Tx, agent_ids: Sequence[str]) -> int:
 
 def _stopped_at(tx: Tx, tenant_id: str, *, lock: bool = False) -> int | None:
     found = sa.select(tenants.c.stopped_at).where(tenants.c.id == tenant_id)
-    stopped_at: int | None = tx.scalar(found.with_for_update() if lock else found)
+    stopped_at: int | None = tx.scalar(
+        # Not the key: whatever is written for the tenant meanwhile must not wait in a circle.
+        found.with_for_update(key_share=True) if lock else found
+    )
     return stopped_at
 
 

@@ -154,9 +154,10 @@ class Slack:
             return await handlers[row["kind"]](row)
 
         outbound = Outbound(self._platform, self._api, self._settings.public_url)
+        send = mirror.unless_stopped(self._platform.store, outbound)
         return [
             Box(name=boxes.IN, handle=take_in, together=EVENTS_TOGETHER),
-            Box(name=boxes.OUT, handle=outbound, gap_ms=boxes.GAP_MS),
+            Box(name=boxes.OUT, handle=send, gap_ms=boxes.GAP_MS),
         ]
 
     def _socket(self, app_token: str) -> SocketMode:

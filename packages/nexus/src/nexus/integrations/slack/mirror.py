@@ -6,8 +6,11 @@ ends in between, and the work of agents knows nothing of Slack.
 
 from collections.abc import Sequence
 
+import sqlalchemy as sa
+
 from nexus.integrations.slack import asking, noise
 from nexus.integrations.slack.boxes import (
+    APPROVAL,
     CARD,
     CHANGED,
     CHANNEL,
@@ -16,12 +19,21 @@ from nexus.integrations.slack.boxes import (
     OUT,
     cards_lane,
 )
+from nexus.integrations.worker import Handler, Postponed, Record
 from nexus.services import activity, deliveries, installation, stops, views
 from nexus.services import slack as places
 from nexus.services.deliveries import Letter
+from nexus.store import UnitOfWork
+from nexus.store.schema import messages
 from nexus.store.tx import Row, Tx
 
 AT_ONCE = 200
+
+STOPPED_MS = 2_000
+"""How long what agents say rests until it is looked again whether they are stopped still."""
+
+_OF_AGENTS = frozenset({APPROVAL, CARD, CHANGED, MESSAGE})
+"""What tells of agents and their work; the rest is the app's own, and answers people."""
 
 _OF_OWNERS = frozenset(
     {"group_created", "group_archived", "project_created", "project_archived"},
@@ -49,6 +61,17 @@ def follow(tx: Tx, tenant_id: str) -> int:
     return len(entries)
 
 
+def unless_stopped(store: UnitOfWork, handle: Handler) -> Handler:
+    """Return a handler that keeps what tells of agents for as long as all of them are stopped."""
+
+    async def see_to(row: Row) -> Record:
+        if row["kind"] in _OF_AGENTS and (await store.read(stops.state, row["tenant_id"])).stopped:
+            raise Postponed("all agents are stopped", after_ms=STOPPED_MS, counts=False)
+        return await handle(row)
+
+    return see_to
+
+
 def _key(tenant_id: str) -> str:
     return f"slack-mirror:{tenant_id}"
 
@@ -71,11 +94,25 @@ def _show(tx: Tx, tenant_id: str, entries: Sequence[Row]) -> None:
 
 def _show_message(tx: Tx, entry: Row) -> None:
     """Have a message shown, unless it came from Slack or its author goes round in circles."""
-    message_id = entry["data"]["message_id"]
-    if places.places_of(tx, message_id) or not noise.admit(tx, entry):
+    message_id = _message_id(tx, entry)
+    if message_id is None or places.places_of(tx, message_id) or not noise.admit(tx, entry):
         return
-    payload = {**_said(entry), "broadcast": entry["data"].get("broadcast", False)}
+    payload = {"message_id": message_id, "broadcast": entry["data"].get("broadcast", False)}
     _post(tx, entry, MESSAGE, f"message:{message_id}", payload)
+
+
+def _message_id(tx: Tx, entry: Row) -> str | None:
+    """Return which message an entry tells of; the release before Slack told no id."""
+    known: str | None = entry["data"].get("message_id")
+    if known is not None:
+        return known
+    same = (
+        (messages.c.task_id == entry["task_id"])
+        & (messages.c.created_at == entry["at"])
+        & (messages.c.text == entry["data"]["text"])
+    )
+    found: str | None = tx.scalar(sa.select(messages.c.id).where(same).limit(1))
+    return found
 
 
 def _said(entry: Row) -> dict[str, object]:
