@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from nexus.domain.deliveries import DeliveryStatus
 from nexus.domain.limits import Limits
+from nexus.domain.noise import HOUR_MS
 from nexus.services import gaps, tool_offers
 from nexus.store.schema import (
     activity,
@@ -14,6 +15,7 @@ from nexus.store.schema import (
     idempotency_keys,
     revoked_tokens,
     slack_approvals,
+    slack_said,
     writers,
 )
 from nexus.store.tool_tables import tool_calls
@@ -47,6 +49,7 @@ def prune(tx: Tx, limits: Limits | None = None) -> int:
             ),
             tool_calls.delete().where(tool_calls.c.finished_at < tx.now - KEEP_TOOL_CALLS_MS),
             slack_approvals.delete().where(slack_approvals.c.created_at < tx.now - KEEP_FAILED_MS),
+            slack_said.delete().where(slack_said.c.at < tx.now - HOUR_MS),
             revoked_tokens.delete().where(revoked_tokens.c.expires_at < tx.now),
             writers.delete().where(writers.c.seen_at < tx.now - KEEP_ANSWERS_MS),
         )

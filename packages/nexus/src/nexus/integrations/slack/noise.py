@@ -4,7 +4,15 @@ import hashlib
 
 import sqlalchemy as sa
 
-from nexus.domain.noise import HOUR_MS, PROJECT_AN_HOUR, Utterance, Verdict, is_news, judge
+from nexus.domain.noise import (
+    HOUR_MS,
+    PROJECT_AN_HOUR,
+    SAME_WITHIN_MS,
+    Utterance,
+    Verdict,
+    is_news,
+    judge,
+)
 from nexus.integrations.slack import boxes, lines
 from nexus.integrations.slack.rendering import paused
 from nexus.services import activity, deliveries
@@ -36,6 +44,8 @@ def admit(tx: Tx, entry: Row) -> bool:
     answered_at = _answered_at(tx, entry) if is_question else None
     verdict = judge(lately, said, is_question=is_question, answered_at=answered_at)
     shown = verdict is Verdict.SHOW
+    if not shown:
+        _forget(tx, said)
     tx.insert(slack_said, {**vars(said), "shown": shown})
     if verdict is Verdict.PAUSE:
         _pause(tx, entry)
@@ -68,6 +78,13 @@ def _lately(tx: Tx, said: Utterance) -> list[Utterance]:
     names = ("agent_id", "project_id", "digest", "at", "shown")
     rows = tx.rows(sa.select(*(slack_said.c[name] for name in names)).where(near))
     return [Utterance(**row) for row in rows]
+
+
+def _forget(tx: Tx, said: Utterance) -> None:
+    """Drop what was held back before ``said``, which tells the same; else it would pile up."""
+    mine = (slack_said.c.agent_id == said.agent_id) & (slack_said.c.project_id == said.project_id)
+    old = slack_said.c.at <= said.at - SAME_WITHIN_MS
+    tx.change(slack_said.delete().where(mine, old, ~slack_said.c.shown))
 
 
 def _is_paused(tx: Tx, agent_id: str) -> bool:
