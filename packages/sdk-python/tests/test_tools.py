@@ -116,3 +116,17 @@ async def test_an_unreadable_result_is_a_result_without_success(
     client = make_client()
     await client.connect()
     assert not (await client.request_tool("any", "tool")).success
+
+
+async def test_parameters_that_fit_into_no_frame_are_a_result_and_the_session_lives_on(
+    nexus: ScriptedNexus, make_client: MakeClient
+) -> None:
+    client = make_client()
+    await client.connect()
+    result = await client.request_tool("any", "tool", {"text": "x" * 10_000_000})
+    assert (result.success, result.code) == (False, "invalid_params")
+    assert "a frame holds at most 262144: send less" in str(result.error)
+    asking = asyncio.ensure_future(client.request_tool("any", "tool", {"text": "x"}))
+    sent = (await nexus.next("tool_request")).payload
+    await nexus.send("tool_result", {"requestId": sent["requestId"], "success": True})
+    assert (await asking).success

@@ -240,7 +240,8 @@ class Operations:
         """Have Nexus run a tool and return its result, within ``timeout`` seconds.
 
         A refusal, a time-out and a lost session are results, too: ``success`` is False,
-        ``error`` says why, and ``code`` in one word. Wrong arguments raise.
+        ``error`` says why, and ``code`` in one word. So are ``params`` that are too large; other
+        arguments that are wrong raise.
 
         Where a person has to approve the call first, ``timeout`` does not count that time, which
         Nexus bounds; a held task named by ``task_id`` is BLOCKED_ON_HUMAN meanwhile. After a

@@ -88,7 +88,9 @@ class Tools:
         except TimeoutError:
             error = f"no result of {tool}.{action} within {timeout:g} s"
             return _failed(request, error, ToolCode.TIMED_OUT)
-        except (InvalidArgument, UsageError):
+        except InvalidArgument as error:  # they do not fit into a frame
+            return _failed(request, str(error), ToolCode.INVALID_PARAMS)
+        except UsageError:
             raise
         except OblivionError as error:
             return _failed(request, str(error), getattr(error, "code", ToolCode.SESSION_ENDED))
