@@ -4,6 +4,7 @@ Run as ``python mcp_rogue.py``; each of its tools breaks something else.
 """
 
 import json
+import os
 import sys
 import time
 from typing import Any
@@ -64,6 +65,7 @@ def large_and_last(asked: Asked) -> None:
 
 def garbage(asked: Asked) -> None:
     """Write what is no message, then answer well."""
+    print("my token is", os.environ.get("TOKEN"), file=sys.stderr, flush=True)
     out.write("Traceback: \udcff\x00 {[ sesame\n\n\n{}\n[]\nnull\n")
     _write(jsonrpc="2.0", id=99999, result={"sesame": True})
     asked.say("well")

@@ -56,7 +56,8 @@ async def up(server: McpServer) -> None:
 
 @pytest.fixture
 async def rogue() -> AsyncIterator[McpServer]:
-    async with living(command=[sys.executable, str(ROGUE)]) as server:
+    command = [sys.executable, str(ROGUE)]
+    async with living(command=command, env={"TOKEN": "sesame-open-please"}) as server:
         yield server
 
 
@@ -99,6 +100,11 @@ async def test_what_is_no_message_is_passed_over_and_never_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     assert await rogue.call("garbage", {}, 10) == "well"
+
+    async def complained() -> bool:
+        return "my token is [redacted]" in caplog.text
+
+    await eventually(complained, what="what it complains of is in the log")
     assert "sesame" not in caplog.text
 
 

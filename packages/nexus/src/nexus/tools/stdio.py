@@ -15,13 +15,16 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 
-from nexus.domain.redaction import without_secrets
+from nexus.domain.redaction import HIDDEN, without_secrets
 from nexus.tools.answers import Answers, Flooded
 from nexus.tools.lines import Lines, TooLong
 
 _log = logging.getLogger("nexus.tools")
 _CHUNK = 64 * 1024
 _LONGEST_COMPLAINT = 500
+_SHORTEST_SECRET = 6
+"""What is shorter stands in too many words to be taken out of them."""
+
 _STOP_S = 2.0
 """How long a program may take to end by itself, and then once it was told to."""
 
@@ -66,7 +69,7 @@ async def run_program(
     )
     heard, hearing = anyio.create_memory_object_stream[SessionMessage | Exception]()
     saying, said = anyio.create_memory_object_stream[SessionMessage]()
-    talk = _Talk(name, process, on_end)
+    talk = _Talk(name, program, process, on_end)
     async with anyio.create_task_group() as group, hearing, saying:
         group.start_soon(talk.hear, heard)
         group.start_soon(talk.say, said)
@@ -83,9 +86,15 @@ class _Talk:
     """What goes on between Nexus and one process."""
 
     def __init__(
-        self, name: str, process: asyncio.subprocess.Process, on_end: Callable[[str], None]
+        self,
+        name: str,
+        program: Program,
+        process: asyncio.subprocess.Process,
+        on_end: Callable[[str], None],
     ) -> None:
         self._name = name
+        long = (value for value in program.env.values() if len(value) >= _SHORTEST_SECRET)
+        self._given = sorted(long, key=len, reverse=True)  # for one may be a part of another
         self._process = process
         self._on_end = on_end
         self._answers = Answers()
@@ -141,8 +150,14 @@ class _Talk:
         while chunk := await stderr.read(_CHUNK):
             for line in lines.feed(chunk):
                 text = line.head if isinstance(line, TooLong) else line
-                said = without_secrets(text.decode(errors="replace").rstrip())
+                said = self._hide(text.decode(errors="replace").rstrip())
                 _log.debug("tool_said tool=%s line=%r", self._name, said)
+
+    def _hide(self, text: str) -> str:
+        """Take out what the program was given in its environment, and what looks like a secret."""
+        for value in self._given:
+            text = text.replace(value, HIDDEN)
+        return without_secrets(text)
 
 
 def _told(status: int) -> str:
