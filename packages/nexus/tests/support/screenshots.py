@@ -23,9 +23,18 @@ from observer_history import remember
 from observer_scene import Scene, scene
 
 IMAGES = Path(__file__).parents[4] / "docs" / "img"
-LARGE: dict[str, Any] = {"viewport": {"width": 1280, "height": 1000}}
+LARGE: dict[str, Any] = {"viewport": {"width": 1280, "height": 940}}
+_BEAT_S = 15
 _PATIENCE_MS = 60_000
-_COLOURS = 160
+_COLOURS = 128
+
+_HIDE = """names => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode())
+    for (const [name, other] of names)
+      texts.currentNode.data = texts.currentNode.data.replaceAll(name, other);
+}"""
+"""Takes what only this machine is called out of a picture."""
 
 REVIEW = {
     "tool": "release",
@@ -51,7 +60,19 @@ async def staged(data_dir: Path) -> AsyncIterator[tuple[Scene, str]]:
             ids = [(await nexus.admin.agent(name))["id"] for name in names]
             await nexus.serving.nexus.platform.store.write(remember, project, ids)
             async with scene(nexus, *names, known=True) as team:
-                yield team, await _play(nexus, team)
+                beating = asyncio.create_task(_beat(team))
+                try:
+                    yield team, await _play(nexus, team)
+                finally:
+                    beating.cancel()
+
+
+async def _beat(team: Scene) -> None:
+    """Have the agents say that they are alive, as long as it takes."""
+    while True:
+        for agent in team.agents.values():
+            await agent.call("heartbeat")
+        await asyncio.sleep(_BEAT_S)
 
 
 async def _play(nexus: LiveNexus, team: Scene) -> str:
@@ -155,6 +176,9 @@ def _name(path: str) -> str:
 async def shoot(page: Page, file: Path) -> None:
     """Write what a page shows, once it is live, with few colours."""
     await expect(page.locator("#live")).to_have_attribute("data-state", "on", timeout=_PATIENCE_MS)
+    await page.evaluate(
+        _HIDE, [[str(Path(sys.executable)), "python"], [tempfile.gettempdir(), "~"]]
+    )
     picture = Image.open(io.BytesIO(await page.screenshot(animations="disabled")))
     few = picture.convert("RGB").quantize(
         _COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
