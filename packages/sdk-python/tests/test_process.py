@@ -1,6 +1,7 @@
 """Where ``run()`` is tested as authors use it: in a process of its own, with real signals."""
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -8,6 +9,7 @@ from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+import psutil
 import pytest
 
 import oblivion
@@ -183,3 +185,32 @@ async def test_run_works_on_a_thread_without_signals(
     await nexus.hint("superseded", {"sessionId": "newer"})
     await asyncio.to_thread(thread.join, 10)
     assert [type(error) for error in errors] == [oblivion.SessionSuperseded]
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux" or os.geteuid() != 0, reason="only root makes namespaces everywhere"
+)
+async def test_the_second_signal_quits_the_first_process_of_a_container_too(
+    nexus: ScriptedNexus,
+) -> None:
+    """The kernel spares it from signals that would kill any other."""
+    code = AGENT.format(handler=ENDLESS)
+    process = await asyncio.create_subprocess_exec(
+        *("unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", code, nexus.url),
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    try:
+        await nexus.next("agent_ready", patience=30)
+        await nexus.assign("t")
+        await nexus.next("status_update")
+        (first,) = psutil.Process(process.pid).children()
+        first.send_signal(signal.SIGTERM)
+        await nexus.next("agent_ready")
+        first.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(process.communicate(), 10)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+    assert process.returncode == 128 + signal.SIGTERM
