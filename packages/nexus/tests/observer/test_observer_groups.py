@@ -121,6 +121,22 @@ async def test_archived_groups_are_out_of_the_way_but_not_gone(
     assert "Archived" in (await admin.get("/ui/groups/yesterday")).text
 
 
+async def test_a_role_that_is_too_long_is_refused_wherever_it_comes_from(
+    nexus: LiveNexus, admin: httpx2.AsyncClient
+) -> None:
+    await nexus.admin.agent("long-role", groups=())
+    wish = {"agentId": "long-role", "role": "a" * 17}
+    answer = await nexus.admin.http.post("/groups/team/members", json=wish)
+    assert answer.status_code == 422
+    assert "at most 16 characters" in answer.text
+    form = {"agent_id": "long-role", "role": "a" * 17}
+    refused = await admin.post("/ui/groups/team/members", data=form)
+    assert refused.status_code == 422
+    assert "at most 16 characters" in problem_of(refused)
+    longest = {"agentId": "long-role", "role": "a" * 16}
+    assert (await nexus.admin.post("/groups/team/members", **longest))["role"] == "a" * 16
+
+
 async def test_a_taken_slug_is_said_and_what_was_written_stays(
     nexus: LiveNexus, browser: Browser
 ) -> None:

@@ -80,6 +80,16 @@ Slug = Annotated[
 ]
 """Lower-case letters, digits and single dashes."""
 
+MemberRole = Annotated[
+    str,
+    Word(
+        pattern=r"[a-z0-9]+(-[a-z0-9]+)*",
+        says="lower-case letters, digits and single dashes, such as lead",
+        max_length=16,
+    ),
+]
+"""What an agent is in a group: a slug of at most 16 characters, which is what is kept of it."""
+
 Tag = Annotated[
     str, Word(pattern=r"[A-Za-z0-9_-]+", says="letters, digits, '-' and '_', such as backend")
 ]

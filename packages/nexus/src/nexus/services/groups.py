@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from nexus.domain.errors import Conflict, NotFound
 from nexus.domain.principal import Principal
 from nexus.services import activity, leases, views
-from nexus.services.command import Command, Edit, Line, Ref, Slug, Text
+from nexus.services.command import Command, Edit, Line, MemberRole, Ref, Slug, Text
 from nexus.services.resources import Group, Member
 from nexus.store.ids import new_id
 from nexus.store.schema import agents, group_members, groups
@@ -33,7 +33,7 @@ class AddMember(Command):
     """An agent joins a group."""
 
     agent_id: Ref
-    role: Slug = "member"
+    role: MemberRole = "member"
 
 
 def row(tx: Tx, tenant_id: str, group_id: str) -> Row:
