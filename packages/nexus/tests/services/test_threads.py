@@ -3,7 +3,7 @@
 import pytest
 
 from nexus.domain.errors import Invalid, NotFound
-from nexus.services import activity, attempts, dispatch, tasks, threads
+from nexus.services import activity, attempts, dispatch, tasks, thoughts, threads
 from nexus.services.threads import Author, Posted
 from nexus.store import schema
 from nexus.store.tx import Row
@@ -13,6 +13,8 @@ from oblivion.protocol import (
     PostMessage,
     Task,
     TaskStatus,
+    Think,
+    Thought,
     ThreadMessage,
 )
 from service_world import NODE, ServiceWorld, update
@@ -252,3 +254,38 @@ def test_agents_are_told_where_in_slack_people_talk(world: ServiceWorld) -> None
     assert (shown.slack_channel_id, shown.slack_thread_ts) == ("C1", "1.000001")
     answered = world.run(threads.say, world.admin, task.id, threads.Say(text="there"))
     assert answered.channel_id == "C1"
+
+
+def test_progress_is_edited_in_place_and_is_no_news(world: ServiceWorld) -> None:
+    holder, other = world.agent("holder"), world.agent("other")
+    task = held(world, holder)
+    for share, words in [(0.2, "reading, @other"), (0.4, "running tests")]:
+        report = update(task, TaskStatus.IN_PROGRESS, progress=share, message=words)
+        world.run(attempts.update, holder, report)
+    (shown,) = thread(world, task)
+    assert (shown.kind, shown.text, shown.username) == ("progress", "40 %: running tests", "Holder")
+    assert (shown.is_human, shown.edited) == (False, True)
+    assert heard(world, holder) == heard(world, other) == []
+    types = [entry["type"] for entry in world.run(activity.of_task, task.id, limit=10)]
+    assert types == ["task_created", "task_assigned", "task_started", "task_progress"]
+
+
+def test_thoughts_stand_with_their_task_and_do_not_crowd_out_what_happened(
+    world: ServiceWorld,
+) -> None:
+    holder = world.agent("holder")
+    task = held(world, holder)
+    for number in range(5):
+        wish = Think(task_id=task.id, thoughts=[Thought(text=f"hm {number}")], dropped=number)
+        world.run(thoughts.record, holder, wish)
+    entries = world.run(activity.of_task, task.id, limit=3)
+    assert [entry["type"] for entry in entries] == [
+        "task_created",
+        "task_assigned",
+        *["agent_thought"] * 3,
+    ]
+    assert entries[-1]["data"]["text"] == "(4 earlier ones were dropped)\nhm 4"
+    assert feed(world)["type"] == "task_assigned"
+    assert thread(world, task) == []
+    with pytest.raises(NotFound):
+        world.run(thoughts.record, "stranger", Think(task_id=task.id, thoughts=[]))

@@ -18,6 +18,7 @@ _VERBS: dict[str, tuple[str, str]] = {
     "message_heard": ("has heard the message in", "calm"),
     "task_started": ("works on", "run"),
     "task_progress": ("goes on with", "run"),
+    "agent_thought": ("thinks about", "calm"),
     "task_blocked": ("needs a person for", "ask"),
     "task_done": ("finished", "good"),
     "task_failed": ("failed at", "bad"),
