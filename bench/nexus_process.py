@@ -5,7 +5,7 @@ import contextlib
 import secrets
 import sys
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -26,6 +26,7 @@ class Nexus:
     url: str
     http: httpx2.AsyncClient
     server: "Server"
+    secret: str = field(repr=False)
 
     @property
     def pid(self) -> int:
@@ -152,7 +153,7 @@ async def nexus(**settings: str) -> AsyncIterator[Nexus]:
             await server.start()
             async with httpx2.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as http:
                 await _sign_in(http, secret)
-                running = Nexus(url=server.url, http=http, server=server)
+                running = Nexus(url=server.url, http=http, server=server, secret=secret)
                 await running.post("/groups", name=GROUP.title(), slug=GROUP)
                 yield running
         finally:

@@ -4,7 +4,19 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from bench.effort import Effort
 from bench.figures import Figure
-from bench.measures import claim, crowd, cycle, imports, memory, rivals, sdk, slack, token, tools
+from bench.measures import (
+    claim,
+    crowd,
+    cycle,
+    imports,
+    memory,
+    observer,
+    rivals,
+    sdk,
+    slack,
+    token,
+    tools,
+)
 
 Measure = Callable[[Effort], Awaitable[list[Figure]]]
 
@@ -17,6 +29,7 @@ MEASURES: Mapping[str, Measure] = {
     "slack": slack.measure,
     "tools": tools.measure,
     "crowd": crowd.measure,
+    "observer": observer.measure,
     "memory": memory.measure,
     "sdk": sdk.measure,
 }

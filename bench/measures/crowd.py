@@ -43,7 +43,7 @@ async def ready(count: int) -> AsyncIterator[tuple[Nexus, Worker]]:
     async with nexus() as server:
         await server.project(PROJECT, "assign")
         async with connections(server.url, CONNECTIONS) as load:
-            tokens = await _tokens(server, load, count)
+            given = await tokens(server, load, count)
         # Afresh, so that no memory which making them left free hides what connections take.
         await server.server.stop()
         await server.server.start()
@@ -52,14 +52,14 @@ async def ready(count: int) -> AsyncIterator[tuple[Nexus, Worker]]:
             url=server.url,
             headers=dict(server.headers),
             project=PROJECT,
-            tokens=tokens,
+            tokens=given,
             connections=CONNECTIONS,
         )
         async with crowd as agents:
             yield server, agents
 
 
-async def _tokens(server: Nexus, load: Connections, count: int) -> list[str]:
+async def tokens(server: Nexus, load: Connections, count: int) -> list[str]:
     """Make agents and return a token of each."""
     names = [f"agent-{number}" for number in range(count)]
     made = await load.flood(
