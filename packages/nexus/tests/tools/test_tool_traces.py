@@ -84,6 +84,14 @@ async def test_a_call_is_a_span_in_the_trace_of_who_asked(
     assert "sesame" not in "".join(span.to_json() for span in exporter.get_finished_spans())
 
 
+def test_what_nobody_asked_for_is_in_no_trace(exporter: InMemorySpanExporter) -> None:
+    with tracing.unseen(), tracing._tracer.start_as_current_span("a look"):
+        pass
+    assert exporter.get_finished_spans() == ()
+    tracing._tracer.start_span("another").end()
+    assert len(exporter.get_finished_spans()) == 1
+
+
 def by_action(spans: Sequence[ReadableSpan]) -> list[ReadableSpan]:
     found = {span.name.rpartition(".")[2]: span for span in spans}
     assert len(found) == len(spans) == 3, "one span a call"

@@ -23,6 +23,7 @@ from mcp.types import (
 )
 
 from nexus.domain.tool_catalogue import Action
+from nexus.tools import tracing
 from nexus.tools.answers import TOO_LARGE
 from nexus.tools.provider import ToolError
 from oblivion.protocol import ToolCode
@@ -181,7 +182,8 @@ async def _listed(client: Client) -> list[Tool]:
     found: list[Tool] = []
     cursor: str | None = None
     while len(found) < _LONGEST_LIST:
-        page = await client.list_tools(cursor=cursor, cache_mode="refresh")
+        with tracing.unseen():
+            page = await client.list_tools(cursor=cursor, cache_mode="refresh")
         found += page.tools
         cursor = page.next_cursor
         if cursor is None:
