@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from http_peer import Authority, HttpPeer, Say, answer, endless, http_peer, nothing, raw
+from live_nexus import live_nexus
 from nexus.domain.http_hosts import HttpHost
 from nexus.domain.tool_catalogue import check_action
+from nexus.settings import SettingsError
 from nexus.tools.builtins import Http
 from nexus.tools.provider import ToolError
 from oblivion.protocol import ToolCode
@@ -392,3 +394,17 @@ async def test_calls_do_not_wait_for_each_other(peer: HttpPeer) -> None:
     tool = http(peer)
     await asyncio.gather(*(tool.call("get", {"url": at(peer, f"/{n}")}, 5) for n in range(20)))
     assert len(peer.asked) == 20
+
+
+async def test_a_header_whose_variable_is_missing_keeps_nexus_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("EXAMPLE_KEY", raising=False)
+    config = tmp_path / "nexus.toml"
+    config.write_text(
+        '[http_hosts."https://api.example.com"]\n'
+        'headers = { Authorization = "Bearer ${EXAMPLE_KEY}" }\n'
+    )
+    with pytest.raises(SettingsError, match="http_hosts: the variable EXAMPLE_KEY is not set"):
+        async with live_nexus(tmp_path / "data", config=config):
+            pass
