@@ -24,7 +24,7 @@ _SILENT = ("mcp",)
 def configure_logging(level: str) -> None:
     """Send every logger's records to stderr; called by the command, never by the library."""
     renderer = (
-        structlog.dev.ConsoleRenderer()
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if sys.stderr.isatty()
         else structlog.processors.JSONRenderer()
     )
