@@ -124,6 +124,12 @@ class Calls(RuleBasedStateMachine):
         if prompt:
             self.look()
 
+    @rule(which=WHICH, approve=st.booleans())
+    def decide_too_late(self, which: int, approve: bool) -> None:
+        """The time for a decision is over, and Nexus has not looked yet."""
+        self.world.time.advance(seconds=61)
+        self._decide(which, approve)
+
     def _decide(self, which: int, approve: bool) -> None:
         call_id = self._one(which, "pending_approval")
         if call_id is None:
