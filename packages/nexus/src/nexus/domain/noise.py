@@ -74,9 +74,22 @@ def _since(one: Utterance, said: Utterance, within_ms: int) -> bool:
 
 
 def is_news(lately: Iterable[Utterance], said: Utterance, verdict: Verdict) -> bool:
-    """Say whether people must be told that something is held back: once in each window."""
+    """Say whether people must be told that something is held back: once in each window.
+
+    ``lately`` is in order. A repetition was no case of that: people were told of a pause.
+    """
+    earlier = list(lately)
+    held = [one for number, one in enumerate(earlier) if _is_held(one, earlier[:number])]
     if verdict is Verdict.HOLD_AGENT:
-        mine = [one for one in lately if one.agent_id == said.agent_id]
-        return all(one.shown or not _since(one, said, MINUTE_MS) for one in mine)
-    beside = [one for one in lately if one.project_id == said.project_id]
-    return all(one.shown or not _since(one, said, HOUR_MS) for one in beside)
+        mine = [one for one in held if one.agent_id == said.agent_id]
+        return not any(_since(one, said, MINUTE_MS) for one in mine)
+    beside = [one for one in held if one.project_id == said.project_id]
+    return not any(_since(one, said, HOUR_MS) for one in beside)
+
+
+def _is_held(one: Utterance, before: Iterable[Utterance]) -> bool:
+    words = one.agent_id, one.digest
+    return not one.shown and not any(
+        (other.agent_id, other.digest) == words and _since(other, one, SAME_WITHIN_MS)
+        for other in before
+    )

@@ -44,7 +44,7 @@ def admit(tx: Tx, entry: Row) -> bool:
     answered_at = _answered_at(tx, entry) if is_question else None
     verdict = judge(lately, said, is_question=is_question, answered_at=answered_at)
     shown = verdict is Verdict.SHOW
-    if not shown:
+    if not shown and verdict is not Verdict.PAUSE:
         _forget(tx, said)
     tx.insert(slack_said, {**vars(said), "shown": shown})
     if verdict is Verdict.PAUSE:
@@ -76,7 +76,9 @@ def _lately(tx: Tx, said: Utterance) -> list[Utterance]:
     tx.change(slack_said.delete().where(slack_said.c.at <= said.at - HOUR_MS))
     near = (slack_said.c.agent_id == said.agent_id) | (slack_said.c.project_id == said.project_id)
     names = ("agent_id", "project_id", "digest", "at", "shown")
-    rows = tx.rows(sa.select(*(slack_said.c[name] for name in names)).where(near))
+    rows = tx.rows(
+        sa.select(*(slack_said.c[name] for name in names)).where(near).order_by(slack_said.c.id)
+    )
     return [Utterance(**row) for row in rows]
 
 
