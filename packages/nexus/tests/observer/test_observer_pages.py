@@ -66,6 +66,7 @@ async def test_a_task_is_made_and_moves_by_itself_to_done(page: Page, team: Scen
     await expect(stands).to_have_text("Done")
     await expect(page.locator(".result")).to_have_text("Three leaks, all closed.")
     await expect(page.locator(".timeline rect.s-IN_PROGRESS")).to_have_count(1)
+    await expect(page.locator(".feed.small")).to_contain_text("was sent it")
     await expect(page.locator(".feed.small")).to_contain_text("has received it")
 
 

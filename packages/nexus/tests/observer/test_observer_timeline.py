@@ -39,7 +39,7 @@ def test_stretches_are_as_long_as_they_lasted() -> None:
 def test_calls_of_tools_are_drawn_beside_with_their_wait_for_a_person() -> None:
     call = {"tool": "ship", "action": "it", "created_at": 250, "state": "pending_approval"}
     line = draw(
-        [entry("task_started", 0), entry("assignment_heard", 100)],
+        [entry("task_started", 0), entry("assignment_sent", 50), entry("assignment_heard", 100)],
         began=0,
         now=1000,
         calls=[{**call, "finished_at": 500}, {**call, "finished_at": None}],
@@ -48,7 +48,10 @@ def test_calls_of_tools_are_drawn_beside_with_their_wait_for_a_person() -> None:
         ("ship.it", 250, 250, 250),
         ("ship.it", 250, 750, 750),
     ]
-    assert [(mark.type, mark.x) for mark in line.marks] == [("assignment_heard", 100)]
+    assert [(mark.type, mark.x) for mark in line.marks] == [
+        ("assignment_sent", 50),
+        ("assignment_heard", 100),
+    ]
 
 
 def test_what_has_not_ended_goes_on_until_now() -> None:

@@ -58,7 +58,8 @@ class LiveSession:
         self._is_ending = False
         self._acks = False
         self._sent = 0
-        self._in_flight: set[int] = set()
+        self._in_flight: dict[int, int] = {}
+        """When what is not acknowledged yet was sent, by its number."""
         self._is_behind = True
         """Whether the store may hold events that come before any that are committed next."""
         self._is_sending = False
@@ -107,9 +108,14 @@ class LiveSession:
         if self._is_behind or self._has_more:
             self._wake()
 
+    def sent_at(self, seqs: Sequence[int]) -> dict[int, int]:
+        """Return when those of these events that are under way were sent."""
+        return {seq: self._in_flight[seq] for seq in seqs if seq in self._in_flight}
+
     def acknowledged(self, seqs: Sequence[int]) -> None:
         """Make room in the window."""
-        self._in_flight.difference_update(seqs)
+        for seq in seqs:
+            self._in_flight.pop(seq, None)
         if self._is_behind:
             self._wake()
 
@@ -223,7 +229,8 @@ class LiveSession:
         failpoints.reach("emit.after")
         self._sent = row["seq"]
         if self._acks:
-            self._in_flight.add(row["seq"])
+            self._in_flight[row["seq"]] = self._platform.clock()
 
     async def _count_as_handled(self, seqs: Sequence[int]) -> None:
-        await self._platform.store.write(events.acknowledge, self.ref.agent_id, seqs)
+        sent = dict.fromkeys(seqs, self._platform.clock())
+        await self._platform.store.write(events.acknowledge, self.ref.agent_id, seqs, sent)

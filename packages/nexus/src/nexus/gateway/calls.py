@@ -1,8 +1,8 @@
 """Where each call of an agent is translated into a command and its answer."""
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from nexus.domain.errors import Conflict, NotFound
@@ -61,6 +61,8 @@ class Context:
     """Whether the caller acknowledges events; else it is told results in answers alone."""
     traceparent: str | None = None
     """The trace that the call belongs to, as W3C's Trace Context writes it."""
+    sent: Mapping[int, int] = field(default_factory=dict)
+    """When the events that it acknowledges were sent, by their ``seq``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +174,7 @@ def acknowledge(tx: Tx, acks: Sequence[tuple[Context, EventAck]]) -> None:
 
 
 def _event_ack(tx: Tx, context: Context, wish: EventAck) -> Answer:
-    events.acknowledge(tx, context.ref.agent_id, wish.seqs)
+    events.acknowledge(tx, context.ref.agent_id, wish.seqs, context.sent)
     return Acknowledged().to_wire()
 
 

@@ -1,6 +1,7 @@
 """Where one agent's connection lives: calls come in, answers go back."""
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -82,7 +83,8 @@ class Connection:
             traceparent=envelope.traceparent,
         )
         if isinstance(payload, EventAck):
-            return await self._acknowledge(context, payload)
+            sent = self.session.sent_at(payload.seqs)
+            return await self._acknowledge(replace(context, sent=sent), payload)
         answer = await self._platform.store.write(carry_out, call, context, payload)
         if isinstance(payload, AgentReady):
             await self._begin(payload, answer)

@@ -14,6 +14,7 @@ _LONGEST_NOTE = 240
 _VERBS: dict[str, tuple[str, str]] = {
     "task_created": ("created", "wait"),
     "task_assigned": ("took", "run"),
+    "assignment_sent": ("was sent", "run"),
     "assignment_heard": ("has received", "run"),
     "message_heard": ("has heard the message in", "calm"),
     "task_started": ("works on", "run"),

@@ -19,10 +19,11 @@ _MESSAGES = 500
 _ENTRIES = 500
 _CALLS = 100
 _HOLDERS = 5
-_HEARD = {
-    EventType.TASK_ASSIGNED: "assignment_heard",
-    EventType.CONTEXT_UPDATE: "message_heard",
+_STEPS = {
+    EventType.TASK_ASSIGNED: (("assignment_sent", "sent_at"), ("assignment_heard", "acked_at")),
+    EventType.CONTEXT_UPDATE: (("message_heard", "acked_at"),),
 }
+"""What is shown of an event's way to its agent, and where it is kept when that was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,24 +76,18 @@ def _shown(tx: Tx, caller: Principal, task_id: str) -> Shown:
 
 
 def _trace(tx: Tx, task_id: str) -> list[Row]:
-    """Return what happened to a task and when agents had heard of it, oldest first."""
+    """Return what happened to a task, and when agents were sent word of it and had it."""
     happened = activity.of_task(tx, task_id, limit=_ENTRIES)
     holders = {one["agent_id"] for one in happened if one["type"] == "task_assigned"}
-    heard = [
-        event
+    steps = [
+        {"at": event[moment], "type": step, "agent_id": event["agent_id"]}
         for agent_id in sorted(holders)[:_HOLDERS]
         for event in events.heard(tx, agent_id, task_id)
-        if event["type"] in _HEARD
+        for step, moment in _STEPS.get(event["type"], ())
+        if event[moment] is not None
     ]
     told = [
-        {
-            "id": -number,
-            "at": event["acked_at"],
-            "type": _HEARD[event["type"]],
-            "agent_id": event["agent_id"],
-            "task_id": task_id,
-            "data": {},
-        }
-        for number, event in enumerate(heard, start=1)
+        {"id": -number, "task_id": task_id, "data": {}, **step}
+        for number, step in enumerate(steps, start=1)
     ]
     return sorted([*happened, *told], key=lambda one: int(one["at"]))

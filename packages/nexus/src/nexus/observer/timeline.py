@@ -19,7 +19,7 @@ _STAGES = {
     "task_failed": "FAILED",
     "task_cancelled": "CANCELLED",
 }
-_MARKED = frozenset({"message_posted", "assignment_heard"})
+_MARKED = frozenset({"message_posted", "assignment_sent", "assignment_heard"})
 _ENDS = frozenset({"DONE", "FAILED", "CANCELLED"})
 
 

@@ -1,7 +1,8 @@
 """Where an agent's events are written, read and acknowledged: numbered per agent, without holes."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import orjson
 import sqlalchemy as sa
@@ -22,6 +23,7 @@ MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES - 4096
 SURELY_FITS = MAX_PAYLOAD_BYTES // 6 - 4096
 """So many characters fit whatever they are: JSON takes at most six bytes for one (RFC 8259)."""
 
+_NOT_KNOWN: Mapping[int, int] = MappingProxyType({})
 
 _is_pending = (agent_events.c.agent_id == sa.bindparam("agent_id")) & (
     agent_events.c.acked_at.is_(None)
@@ -43,7 +45,7 @@ _FIRST_PENDING = Statement(sa.select(sa.func.min(agent_events.c.seq)).where(_is_
 _ACKNOWLEDGE = Statement(
     agent_events.update()
     .where(_is_pending, agent_events.c.seq == sa.bindparam("seq"))
-    .values(acked_at=sa.bindparam("now"))
+    .values(acked_at=sa.bindparam("now"), sent_at=sa.bindparam("sent_at"))
 )
 
 
@@ -125,9 +127,17 @@ def pending(tx: Tx, agent_id: str, *, after: int, limit: int) -> Sequence[Row]:
     return tx.rows(_PENDING, agent_id=agent_id, after=after, limit=limit)
 
 
-def acknowledge(tx: Tx, agent_id: str, seqs: Sequence[int]) -> int:
-    """Mark events as handled; unknown and already acknowledged ones are passed over."""
-    return sum(tx.change(_ACKNOWLEDGE, agent_id=agent_id, seq=seq, now=tx.now) for seq in seqs)
+def acknowledge(
+    tx: Tx, agent_id: str, seqs: Sequence[int], sent: Mapping[int, int] = _NOT_KNOWN
+) -> int:
+    """Mark events as handled; unknown and already acknowledged ones are passed over.
+
+    ``sent`` has the moments at which they were sent, in epoch milliseconds, as far as known.
+    """
+    return sum(
+        tx.change(_ACKNOWLEDGE, agent_id=agent_id, seq=seq, now=tx.now, sent_at=sent.get(seq))
+        for seq in seqs
+    )
 
 
 def head(tx: Tx, agent_id: str) -> int:

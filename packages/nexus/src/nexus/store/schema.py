@@ -345,6 +345,7 @@ agent_events = sa.Table(
     sa.Column("task_id", sa.String(64), nullable=True),
     sa.Column("payload", JsonText, nullable=False),
     _at("created_at"),
+    _at("sent_at", nullable=True),
     _at("acked_at", nullable=True),
     sa.Index("agent_events_acked", "acked_at"),
     sa.Index(
@@ -355,7 +356,8 @@ agent_events = sa.Table(
         postgresql_where=sa.text("acked_at IS NULL"),
     ),
 )
-"""What each agent is told, in order, until it has acknowledged it."""
+"""What each agent is told, in order, until it has acknowledged it. ``sent_at``, when it was last on
+its way, is stored with the acknowledgement, so that to send costs no write."""
 
 activity = sa.Table(
     "activity",
