@@ -18,6 +18,7 @@ from example_agents import (
     run_to_its_end,
     said_in,
     thread_of,
+    words_of,
     working_example,
 )
 from free_port import free_port
@@ -153,7 +154,10 @@ async def test_the_simple_agent_does_its_task_and_says_so_in_the_thread(
         task = await admin.task("Count", project=team, description="one two three")
         done = await admin.until(task["id"], "DONE")
     assert done["result"] == {"words": 3, "remarks": []}
-    assert [message["text"] for message in await thread_of(admin, task)] == ["I counted 3 words."]
+    assert [message["text"] for message in await thread_of(admin, task)] == [
+        "100 %: writing it down",
+        "I counted 3 words.",
+    ]
     assert "✅ Connected! Agent ID: " in example.output
     assert "📋 New task: Count (priority 3)" in example.output
 
@@ -193,7 +197,7 @@ async def test_the_reviewer_posts_the_findings_of_each_file_and_returns_their_nu
     await admin.say(task["id"], "no, thanks")
     done = await admin.until(task["id"], "DONE")
     assert question.startswith("1 finding in shop.py can be fixed automatically.")
-    shop, tidy, asked, refused = [m for m in await thread_of(admin, task) if not m["isHuman"]]
+    shop, tidy, asked, refused = [m for m in await words_of(admin, task) if not m["isHuman"]]
     assert shop["text"].splitlines() == [
         "**shop.py**: 2 findings (1 ANN001, 1 E711)",
         "- line 6: Missing type annotation for function argument `kind` (ANN001)",
@@ -290,7 +294,7 @@ async def test_the_graph_summarises_a_clear_task_without_asking(
         "plan": "Summarise the text in 2 sentence(s).",
         "drafts": 1,
     }
-    assert [m["text"] for m in await thread_of(admin, task)] == [done["result"]["summary"]]
+    assert [m["text"] for m in await words_of(admin, task)] == [done["result"]["summary"]]
 
 
 async def test_the_graph_asks_what_a_task_leaves_open_and_goes_on_with_the_answer(

@@ -132,6 +132,11 @@ async def thread_of(admin: Admin, task: dict[str, Any]) -> list[dict[str, Any]]:
     return messages
 
 
+async def words_of(admin: Admin, task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the messages of a task's thread but for the one that shows how far the work is."""
+    return [one for one in await thread_of(admin, task) if one["kind"] != "progress"]
+
+
 async def said_in(admin: Admin, task: dict[str, Any], part: str) -> str:
     """Return the first message in a task's thread that has ``part``, once it is there."""
     messages: list[dict[str, Any]] = []
