@@ -60,7 +60,9 @@ class _File(apsw.VFSFile):
         super().xSync(flags)
         if self._path is not None:
             fresh = self._path.with_name(self._path.name + _FRESH)
-            shutil.copyfile(self._path, fresh)
+            # Read through SQLite's own descriptor: to close another one of the database would drop
+            # this process's locks (POSIX), and who closes next would take the log for nobody's.
+            fresh.write_bytes(self.xRead(self.xFileSize(), 0))
             fresh.replace(self._path.with_name(self._path.name + _SYNCED))
 
 
