@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 import httpx2
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, Page
 
-from browser import chromium
+from browser import chromium, person
 from live_nexus import LiveNexus, live_nexus
 from observer_scene import Scene, scene
 from observer_visitor import visitor
@@ -47,3 +47,12 @@ async def admin(nexus: LiveNexus) -> AsyncIterator[httpx2.AsyncClient]:
     """The admin's browser without its script: it has the cookie, and says where forms are from."""
     async with visitor(nexus, "admin") as http:
         yield http
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(nexus: LiveNexus, browser: Browser) -> AsyncIterator[Page]:
+    """An admin's page; it may not complain about anything."""
+    link = nexus.serving.nexus.observer.link("admin")
+    async with person(browser, nexus.url, link) as (page, complaints):
+        yield page
+        assert complaints == []

@@ -1,15 +1,13 @@
 """Agents in the Observer: made, let in, steered and cut off; a secret is seen once."""
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
-from browser import person
+from browser import opened
 from eventually import eventually
 from live_nexus import AGENT_SECRET, LiveNexus
 from observer_scene import CORPUS, Scene
@@ -18,20 +16,6 @@ from observer_visitor import problem_of
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 ONCE = "c" * 32
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(nexus: LiveNexus, browser: Browser) -> AsyncIterator[Page]:
-    """An admin's page; it may not complain about anything."""
-    link = nexus.serving.nexus.observer.link("admin")
-    async with person(browser, nexus.url, link) as (page, complaints):
-        yield page
-        assert complaints == []
-
-
-async def opened(page: Page, path: str) -> None:
-    await page.goto(path)
-    await expect(page.locator("#live")).to_have_attribute("data-state", "on")
 
 
 async def is_good(nexus: LiveNexus, client_id: str, secret: str) -> bool:

@@ -1,33 +1,17 @@
 """What a person has begun to write is theirs: nothing that happens meanwhile takes it away."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from browser import person
+from browser import opened, person
 from live_nexus import ADMIN_SECRET, LiveNexus
 from observer_scene import Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 NOBODY: dict[str, Any] = {"requiredCapabilities": ["nobody-has-it"]}
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(nexus: LiveNexus, browser: Browser) -> AsyncIterator[Page]:
-    """An admin's page; it may not complain about anything."""
-    link = nexus.serving.nexus.observer.link("admin")
-    async with person(browser, nexus.url, link) as (page, complaints):
-        yield page
-        assert complaints == []
-
-
-async def opened(page: Page, path: str) -> None:
-    await page.goto(path)
-    await expect(page.locator("#live")).to_have_attribute("data-state", "on")
 
 
 async def test_a_message_that_has_no_focus_outlives_a_thread_that_begins(

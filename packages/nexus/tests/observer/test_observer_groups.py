@@ -1,34 +1,18 @@
 """Groups, projects and registration tokens in the Observer: made, changed, closed, shown."""
 
 import re
-from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from browser import person
+from browser import opened, person
 from live_nexus import LiveNexus
 from nexus.services import slack
 from observer_scene import CORPUS
 from observer_visitor import problem_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(nexus: LiveNexus, browser: Browser) -> AsyncIterator[Page]:
-    """An admin's page; it may not complain about anything."""
-    link = nexus.serving.nexus.observer.link("admin")
-    async with person(browser, nexus.url, link) as (page, complaints):
-        yield page
-        assert complaints == []
-
-
-async def opened(page: Page, path: str) -> None:
-    await page.goto(path)
-    await expect(page.locator("#live")).to_have_attribute("data-state", "on")
 
 
 async def test_a_team_is_built_and_gets_its_first_task(page: Page, nexus: LiveNexus) -> None:

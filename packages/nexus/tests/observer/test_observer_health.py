@@ -1,14 +1,12 @@
 """The kill switch and the page of health: stop all, seen everywhere; what checks have found."""
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import httpx2
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from browser import PHONE, person
+from browser import PHONE, opened, person
 from eventually import eventually
 from live_nexus import LiveNexus
 from nexus.domain.findings import Finding
@@ -20,20 +18,6 @@ from observer_scene import Scene
 from observer_visitor import visitor
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(nexus: LiveNexus, browser: Browser) -> AsyncIterator[Page]:
-    """An admin's page; it may not complain about anything."""
-    link = nexus.serving.nexus.observer.link("admin")
-    async with person(browser, nexus.url, link) as (page, complaints):
-        yield page
-        assert complaints == []
-
-
-async def opened(page: Page, path: str) -> None:
-    await page.goto(path)
-    await expect(page.locator("#live")).to_have_attribute("data-state", "on")
 
 
 async def test_all_agents_are_stopped_which_every_page_says_and_resumed(

@@ -1,15 +1,13 @@
 """Tools in the Observer, in a real browser: decided about as they are, ruled, never hidden."""
 
 import itertools
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
-from browser import person
 from live_nexus import LiveNexus
 from nexus.observer.look import to_the_letter
 from observer_scene import Scene
@@ -33,15 +31,6 @@ async def rule(nexus: LiveNexus, team: Scene) -> None:
     await nexus.admin.post(
         "/observer/tools/rules", tools=["ship.*"], requiresApproval=True, name="with care"
     )
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(nexus: LiveNexus, browser: Browser) -> AsyncIterator[Page]:
-    """An admin's page, signed in; it may not complain about anything."""
-    link = nexus.serving.nexus.observer.link("admin")
-    async with person(browser, nexus.url, link) as (page, complaints):
-        yield page
-        assert complaints == []
 
 
 async def ask(team: Scene, **params: Any) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -14,14 +14,6 @@ from nexus.store.opening import open_unit_of_work
 from service_world import ServiceWorld
 
 LANES = "abcdefgh"
-
-
-@pytest.fixture
-def shared(postgres_url: str) -> Iterator[ServiceWorld]:
-    """Services on the database where several write at once."""
-    world = ServiceWorld(postgres_url)
-    yield world
-    world.database.close()
 
 
 @pytest.fixture

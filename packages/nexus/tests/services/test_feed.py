@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import sqlalchemy as sa
@@ -97,14 +97,6 @@ class Held:
         """Let it end."""
         self.may_write.set()
         self.may_commit.set()
-
-
-@pytest.fixture
-def shared(postgres_url: str) -> Iterator[ServiceWorld]:
-    """Services on the database where several write at once."""
-    world = ServiceWorld(postgres_url)
-    yield world
-    world.database.close()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import AsyncIterator
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
@@ -67,3 +67,9 @@ async def person(
         yield page, complaints
     finally:
         await context.close()
+
+
+async def opened(page: Page, path: str) -> None:
+    """Open one of the Observer's pages, and wait until it is live."""
+    await page.goto(path)
+    await expect(page.locator("#live")).to_have_attribute("data-state", "on")
