@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from nexus.domain.principal import Principal
 from nexus.observer.feed import Sentence, sentences
-from nexus.observer.visit import Visit
+from nexus.observer.visit import Visit, further
 from nexus.services import agents, approval, groups, roster, tasks, views
 from nexus.services.resources import Agent, Group
 from nexus.services.roster import AgentFilter
@@ -51,13 +50,11 @@ class Shown:
 
 async def cards(visit: Visit) -> Response:
     """List agents, newest first, those that fit."""
-    asked = {name: visit.asked[name] for name in _FILTERS if name in visit.asked}
+    asked = visit.asked_of(*_FILTERS)
     cursor = visit.asked.get("cursor")
     wanted = AgentFilter.model_validate({**asked, "cursor": cursor, "limit": _CARDS})
     found = await visit.read(lambda tx, caller: _found(tx, caller, wanted))
-    next_page = None
-    if found.more:
-        next_page = "?" + urlencode({**asked, "cursor": found.agents[-1].id})
+    next_page = further(asked, found.agents[-1].id if found.more else None)
     return visit.page("agents.html", found=found, asked=asked, cursor=cursor, next_page=next_page)
 
 

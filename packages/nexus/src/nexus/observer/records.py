@@ -1,14 +1,13 @@
 """Where people look back: at what happened, and at who did what."""
 
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from nexus.domain.principal import Principal
 from nexus.observer.feed import Sentence, sentences
 from nexus.observer.task_pages import open_projects, own_id
-from nexus.observer.visit import Visit
+from nexus.observer.visit import Visit, further
 from nexus.services import activity as feed
 from nexus.services import audit as log
 from nexus.services.activity import ActivityFilter
@@ -34,7 +33,7 @@ async def activity(visit: Visit) -> Response:
     cursor = visit.asked.get("cursor")
     wanted = ActivityFilter.model_validate({**asked, "cursor": cursor, "limit": _ROWS})
     found = await visit.read(lambda tx, caller: _happened(tx, caller, wanted))
-    older = None if found.older is None else "?" + urlencode({**asked, "cursor": found.older})
+    older = further(asked, found.older)
     return visit.page("activity.html", found=found, asked=asked, cursor=cursor, next_page=older)
 
 
@@ -51,7 +50,7 @@ async def audit(visit: Visit) -> Response:
     cursor = visit.asked.get("cursor")
     wanted = AuditFilter.model_validate({**asked, "cursor": cursor, "limit": _ROWS})
     entries, more = await visit.read(lambda tx, caller: _audited(tx, caller, wanted))
-    next_page = "?" + urlencode({**asked, "cursor": entries[-1].seq}) if more else None
+    next_page = further(asked, entries[-1].seq if more else None)
     return visit.page(
         "audit.html", entries=entries, asked=asked, cursor=cursor, next_page=next_page
     )

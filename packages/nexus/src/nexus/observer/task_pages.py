@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
 from nexus.domain.errors import NexusError
 from nexus.domain.principal import Principal
-from nexus.observer.visit import Visit
+from nexus.observer.visit import Visit, further
 from nexus.services import agents, projects, statistics, tasks, views
 from nexus.services.resources import Project, TaskCounts
 from nexus.services.tasks import TaskFilter
@@ -54,13 +53,11 @@ class Column:
 
 async def table(visit: Visit) -> Response:
     """List tasks, newest first, those that fit."""
-    asked = {name: visit.asked[name] for name in _FILTERS if name in visit.asked}
+    asked = visit.asked_of(*_FILTERS)
     cursor = visit.asked.get("cursor")
     wanted = TaskFilter.model_validate({**asked, "cursor": cursor, "limit": _ROWS})
     found = await visit.read(lambda tx, caller: _found(tx, caller, wanted))
-    next_page = None
-    if found.more:
-        next_page = "?" + urlencode({**asked, "cursor": found.tasks[-1].id})
+    next_page = further(asked, found.tasks[-1].id if found.more else None)
     return visit.page("tasks.html", found=found, asked=asked, cursor=cursor, next_page=next_page)
 
 

@@ -1,14 +1,13 @@
 """Where tools are shown: calls that wait for a person, who may what, all that was called."""
 
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from pydantic import Field
 from starlette.responses import Response
 
 from nexus.domain.principal import Principal
 from nexus.domain.tool_calls import CallState
-from nexus.observer.visit import Visit
+from nexus.observer.visit import Visit, further
 from nexus.services import approvals, tool_calls, tool_gate, tool_rules
 from nexus.services.command import Command
 from nexus.services.resources import KnownTool, ToolCall, ToolRule
@@ -43,7 +42,7 @@ async def page(visit: Visit) -> Response:
     gate = visit.house.gate()
     room = await visit.read(lambda tx, caller: _room(tx, caller, gate, wanted))
     asked = {} if wanted.state is None else {"state": str(wanted.state)}
-    next_page = "?" + urlencode({**asked, "cursor": room.calls[-1].id}) if room.more else None
+    next_page = further(asked, room.calls[-1].id if room.more else None)
     return visit.page(
         "tools.html", room=room, asked=asked, cursor=wanted.cursor, next_page=next_page
     )

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import orjson
 from starlette.requests import Request
@@ -171,6 +171,11 @@ def show(
         **shown,
     )
     return HTMLResponse(page, status_code=status, headers=_HEADERS)
+
+
+def further(asked: Mapping[str, str], cursor: object) -> str | None:
+    """Return where the list of what was asked for goes on; None where ``cursor`` is."""
+    return None if cursor is None else "?" + urlencode({**asked, "cursor": cursor})
 
 
 def _here(request: Request) -> str:
