@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,12 @@ async def main(told: dict[str, Any]) -> None:
     say("ready")
     asking = asyncio.create_task(_answer(starts))
     await asyncio.wait({working, asking}, return_when=asyncio.FIRST_COMPLETED)
-    if working.done():
-        working.result()
+    status = 0
+    if working.done() and (error := working.exception()):
+        traceback.print_exception(error)
+        status = 1
     # At once: what a rival does on its way out is not measured, and some take their time.
-    os._exit(0)
+    os._exit(status)
 
 
 async def _answer(starts: Starts) -> None:

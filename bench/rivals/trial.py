@@ -173,6 +173,7 @@ class _Stage:
             cpu, first = self._cpu(), self.tally.value
             rates = [await self._rate(seconds) for _ in range(runs)]
             cpu_then, last = self._cpu(), self.tally.value
+        self._check()
         if last == first:
             raise RuntimeError("not one job was done")
         told = pressing.result()
@@ -189,9 +190,12 @@ class _Stage:
         await asyncio.sleep(seconds)
         return (self.tally.value - before) / (loop.time() - began)
 
-    def _cpu(self) -> dict[str, float]:
+    def _check(self) -> None:
         if self.consumer.has_ended or self.producer.has_ended:
             raise RuntimeError(ENDED)
+
+    def _cpu(self) -> dict[str, float]:
+        self._check()
         pids = {
             "broker": self.broker.pid,
             "worker": self.consumer.pid,
