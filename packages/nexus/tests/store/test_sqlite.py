@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from fake_time import FakeTime
 from nexus.domain.errors import Unavailable
+from nexus.services import leases
 from nexus.store import SqliteDatabase, Tx
 from nexus.store.schema import meta
 from nexus.store.unit_of_work import SqliteUnitOfWork
@@ -69,4 +70,15 @@ async def test_a_full_disk_refuses_writes_lets_reads_go_on_and_recovers_by_itsel
     await store.write(put, "after")
     assert await store.read(kept) == {"before", "after", *answered}
     await store.close()
+    database.close()
+
+
+def test_how_many_tasks_an_agent_holds_is_told_by_an_index_alone(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "nexus.db")
+    database.migrate()
+    held = sa.select(sa.func.count()).where(leases.held_by("an agent"))
+    sql = str(held.compile(dialect=database.writer.dialect, compile_kwargs={"literal_binds": True}))
+    with database.reader.begin() as connection:
+        (step,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all()
+    assert "COVERING INDEX tasks_held" in step.detail
     database.close()

@@ -311,6 +311,7 @@ _partial(
     tasks.c.holder_agent_id,
     tasks.c.lease_expires_at,
     tasks.c.deadline_at,
+    tasks.c.status,  # so that the index alone answers how many tasks an agent holds
     where=is_held,
 )
 
