@@ -69,6 +69,7 @@ STAYS = {
     "nexus serve --data-dir ./nexus-data": "Ctrl-C stops it.",
     "nexus serve --data-dir ./try-out": "Ctrl-C stops it.",
     "nexus tail --since 0": "task done",
+    "python traced_nexus.py serve": "Ctrl-C stops it.",
     "python agent.py": "Agent connected and ready!",
     "python newcomer.py": "newcomer is registered",
     "python deployer.py": "deployer is ready",
@@ -115,7 +116,7 @@ async def test_following_a_page_works_from_its_first_block_to_its_last(
         given = Given() if slack is None else slack.given
         place = await stack.enter_async_context(desk(tmp_path / "reader", commands, given))
         (place.folder / "packages").symlink_to(ROOT / "packages")
-        if blocks and not any("nexus serve" in typed(block) for block in blocks):
+        if blocks and not any(re.search(r"nexus(\.py)? serve", typed(block)) for block in blocks):
             data_dir, port = place.folder / "nexus-data", place.port
             await stack.enter_async_context(live_nexus(data_dir, port=port))
         fragments = Fragments(place)

@@ -111,6 +111,10 @@ def _thinks_twice(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(_calls, "KEPT", _calls.KEPT - {EventType.THINK})
 
 
+def _loses_the_trace(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(_tasks.Record, "traceparent", None)
+
+
 PLANTS: dict[str, tuple[Plant, str]] = {
     "a window of 65": (_wide_window, "at_most_64"),
     "acknowledgements are ignored": (_forgets_nothing, "not_acknowledged_comes_again"),
@@ -126,6 +130,7 @@ PLANTS: dict[str, tuple[Plant, str]] = {
     "progress piles up": (_progress_piles_up, "is_edited_there"),
     "the last error is hidden": (_hides_the_last_error, "next_attempt_finds"),
     "thoughts are said aloud": (_speaks_its_mind, "stand_in_the_trace_alone"),
+    "events lie in no trace": (_loses_the_trace, "trace_it_was_made_in"),
     "thoughts come twice": (_thinks_twice, "stand_in_the_trace_alone"),
 }
 

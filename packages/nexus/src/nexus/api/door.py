@@ -53,6 +53,8 @@ class Door:
     requires: Requirement
     request: KeyedRequest | None = None
     deed: Deed | None = None
+    traceparent: str | None = None
+    """The trace that the request belongs to, as the caller says."""
 
     async def read(self, act: Act[R]) -> R:
         """Return what ``act`` finds for the caller."""
@@ -116,6 +118,7 @@ class Entrance:
             requires=self._requires,
             request=once,
             deed=None if claimed.agent_id is not None else await deed_of(request),
+            traceparent=request.headers.get("traceparent"),
         )
 
 

@@ -32,7 +32,9 @@ class TaskPage(Page[Task]):
 async def create_task(door: AdminDoor, wish: CreateTask) -> Response:
     """Make a task; once this is answered it is never lost."""
     return await door.post(
-        lambda tx, caller: tasks.create(tx, caller, wish), status=201, location="/tasks/{id}"
+        lambda tx, caller: tasks.create(tx, caller, wish, traceparent=door.traceparent),
+        status=201,
+        location="/tasks/{id}",
     )
 
 

@@ -224,6 +224,8 @@ class LiveSession:
             seq=row["seq"],
             withdrawn="withdrawn" in row,
         )
+        if row["traceparent"] is not None:
+            envelope["traceparent"] = row["traceparent"]
         failpoints.reach("emit.before")
         await self.outlet.send(row["type"], envelope)
         failpoints.reach("emit.after")

@@ -273,14 +273,16 @@ def wake(tx: Tx, caller: Principal, agent_id: str, wish: Wake) -> None:
         NotFound: no such agent or task.
     """
     agent = row(tx, caller.tenant_id, agent_id)
-    task_id = None if wish.task_id is None else tasks.find(tx, caller, wish.task_id)["id"]
+    about = events.NOTHING
+    if wish.task_id is not None:
+        about = events.of_task(tasks.find(tx, caller, wish.task_id))
     payload = WakeUpPayload(
         reason=wish.reason,
-        task_id=task_id,
+        task_id=about.task_id,
         triggered_by=caller.client_id,
         message=wish.message,
     )
-    events.tell(tx, agent["id"], EventType.WAKE_UP, payload, task_id=task_id)
+    events.tell(tx, agent["id"], EventType.WAKE_UP, payload, about)
     activity.record(
         tx,
         caller.tenant_id,

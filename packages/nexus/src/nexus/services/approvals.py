@@ -53,7 +53,7 @@ def ask(tx: Tx, call: Row, rule: KnownRule) -> None:
             expires_in_ms=waits_ms,
             expires_at=views.moment(tx.now) + timedelta(milliseconds=waits_ms),
         )
-        events.tell(tx, call["agent_id"], EventType.TOOL_WAITING, told, task_id=call["task_id"])
+        events.tell(tx, call["agent_id"], EventType.TOOL_WAITING, told, events.of_call(call))
     _record(tx, call, "approval_requested", rule=rule.label, expires_at=until)
     tx.wake(tool_calls.topic(call["id"]))
 

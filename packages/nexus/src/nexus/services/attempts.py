@@ -244,7 +244,8 @@ def _after_end(tx: Tx, end: AttemptEnd) -> dict[str, Any]:
 def tell_cancelled(tx: Tx, task: Row, reason: CancelReason) -> None:
     """Tell the holder of ``task`` that it holds it no more."""
     payload = TaskCancelledPayload(task_id=task["id"], attempt=task["attempt"], reason=reason)
-    events.tell(tx, task["holder_agent_id"], EventType.TASK_CANCELLED, payload, task_id=task["id"])
+    holder, about = task["holder_agent_id"], events.of_task(task)
+    events.tell(tx, holder, EventType.TASK_CANCELLED, payload, about)
 
 
 def lose(tx: Tx, task: Row, error: str) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -24,6 +25,16 @@ SURELY_FITS = MAX_PAYLOAD_BYTES // 6 - 4096
 """So many characters fit whatever they are: JSON takes at most six bytes for one (RFC 8259)."""
 
 _NOT_KNOWN: Mapping[int, int] = MappingProxyType({})
+
+
+class About(NamedTuple):
+    """What an event is about: a task, and the trace that it belongs to."""
+
+    task_id: str | None = None
+    traceparent: str | None = None
+
+
+NOTHING = About()
 
 _is_pending = (agent_events.c.agent_id == sa.bindparam("agent_id")) & (
     agent_events.c.acked_at.is_(None)
@@ -65,21 +76,29 @@ def heard(tx: Tx, agent_id: str, task_id: str) -> list[Row]:
     return list(tx.rows(sa.select(newest).where(about).order_by(newest.c.seq)))
 
 
+def of_task(task: Row) -> About:
+    """Return what an event about a task is about."""
+    return About(task["id"], task["traceparent"])
+
+
+def of_call(call: Row) -> About:
+    """Return what an event about a tool's call is about."""
+    return About(call["task_id"], call["traceparent"])
+
+
 def tell(
-    tx: Tx, agent_id: str, type_: EventType, payload: WireModel, *, task_id: str | None = None
+    tx: Tx, agent_id: str, type_: EventType, payload: WireModel, about: About = NOTHING
 ) -> int:
     """Store one durable event for an agent and return its ``seq``.
 
     The number comes from the agent's own row in the same transaction, so that a command that
     fails leaves no hole.
     """
-    return tell_all(tx, type_, [(agent_id, payload, task_id)])[0]
+    return tell_all(tx, type_, [(agent_id, payload, about)])[0]
 
 
-def tell_all(
-    tx: Tx, type_: EventType, told: Sequence[tuple[str, WireModel, str | None]]
-) -> list[int]:
-    """Store events of one type, each with its agent, payload and task; return their ``seq``."""
+def tell_all(tx: Tx, type_: EventType, told: Sequence[tuple[str, WireModel, About]]) -> list[int]:
+    """Store events of one type, each with its agent and payload; return their ``seq``."""
     numbers = Counter(agent_id for agent_id, _, _ in told)
     # In the order of their ids, in which all who tell several agents lock them.
     fresh = {agent_id: _take(tx, agent_id, numbers[agent_id]) for agent_id in sorted(numbers)}
@@ -89,11 +108,12 @@ def tell_all(
             "seq": next(fresh[agent_id]),
             "id": new_id(),
             "type": type_,
-            "task_id": task_id,
+            "task_id": about.task_id,
             "payload": payload.to_wire(),
+            "traceparent": about.traceparent,
             "created_at": tx.now,
         }
-        for agent_id, payload, task_id in told
+        for agent_id, payload, about in told
     ]
     tx.insert_all(agent_events, stored)
     for event in stored:

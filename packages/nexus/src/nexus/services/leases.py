@@ -122,7 +122,9 @@ def _lease(tx: Tx, task: Row, agent_id: str, lease_ms: int) -> dict[str, Any]:
 
 
 def _tell_assigned(tx: Tx, leased: Sequence[Row]) -> None:
-    told = [(task["holder_agent_id"], views.assignment(task), task["id"]) for task in leased]
+    told = [
+        (task["holder_agent_id"], views.assignment(task), events.of_task(task)) for task in leased
+    ]
     events.tell_all(tx, EventType.TASK_ASSIGNED, told)
     for task in leased:
         activity.record(

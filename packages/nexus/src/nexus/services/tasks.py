@@ -16,6 +16,7 @@ from nexus.services.command import Capabilities, Command, Edit, Line, Metadata, 
 from nexus.store.ids import new_id
 from nexus.store.schema import tasks
 from nexus.store.tx import Row, Tx
+from nexus.telemetry import traces
 from oblivion.protocol import (
     FINAL_STATUSES,
     HELD_STATUSES,
@@ -109,8 +110,17 @@ class Origin:
     source_url: str | None = None
 
 
-def create(tx: Tx, caller: Principal, wish: CreateTask, origin: Origin | None = None) -> Task:
+def create(
+    tx: Tx,
+    caller: Principal,
+    wish: CreateTask,
+    origin: Origin | None = None,
+    *,
+    traceparent: str | None = None,
+) -> Task:
     """Store a task; from then on it is never lost.
+
+    ``traceparent`` is the trace that the caller wants it in; one that is none is passed over.
 
     Raises:
         NotFound: no such project in the caller's tenant.
@@ -132,13 +142,18 @@ def create(tx: Tx, caller: Principal, wish: CreateTask, origin: Origin | None = 
         "created_at": tx.now,
         "updated_at": tx.now,
     }
-    tx.insert(tasks, stored)
     names = {"project_name": project["name"], "group_name": project["group_name"]}
     task = {**_NOWHERE, **stored, **names}
     _refuse_oversize(task)
+    stored["traceparent"] = traces.begin(traceparent, _told(stored))
+    tx.insert(tasks, stored)
     activity.record(tx, caller.tenant_id, "task_created", task=task, by=caller.client_id)
     tx.wake(leases.DISPATCH)
     return views.task(task)
+
+
+def _told(task: Row) -> dict[str, str]:
+    return {"gen_ai.conversation.id": task["id"], "oblivion.task.source": task["source"]}
 
 
 def _refuse_oversize(task: Row) -> None:

@@ -120,7 +120,7 @@ def post(tx: Tx, task: Row, author: Author, text: str, manner: Manner = PLAINLY)
         attempts.resume(tx, task)
     told = [*_for_holder(task, update), *_for_mentioned(tx, task, author, text)]
     for agent_id, type_, payload in sorted(told, key=itemgetter(0)):  # all lock in one order
-        events.tell(tx, agent_id, type_, payload, task_id=task["id"])
+        events.tell(tx, agent_id, type_, payload, events.of_task(task))
     woken = tuple(agent_id for agent_id, type_, _ in told if type_ is EventType.WAKE_UP)
     return Posted(id=message["id"], ts=update.message_ts, woken=woken)
 
@@ -170,7 +170,7 @@ def _correct(tx: Tx, task: Row, message: Row, type_: str, marks: dict[str, bool]
     events.refuse_oversize(update)
     _record(tx, task, message, type_)
     for agent_id, event, payload in _for_holder(task, update):
-        events.tell(tx, agent_id, event, payload, task_id=task["id"])
+        events.tell(tx, agent_id, event, payload, events.of_task(task))
 
 
 def post_as_agent(tx: Tx, agent_id: str, wish: PostMessage) -> PostMessageAck:

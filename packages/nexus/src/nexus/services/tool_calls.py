@@ -4,7 +4,6 @@ Whoever asks or answers only stores a row here, as quickly as any other call of 
 takes time or knows secrets happens later, at the hands of the tool gateway's runner.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,6 +37,7 @@ from oblivion.protocol import (
     ToolCode,
     ToolRequest,
     ToolResultPayload,
+    trace_of,
 )
 
 RUNNER = "tools"
@@ -45,8 +45,6 @@ RUNNER = "tools"
 
 LONGEST_TIMEOUT_MS = 3600 * 1000
 _LONGEST_NAME = 128
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-"""Source: https://www.w3.org/TR/trace-context/#traceparent-header"""
 _ADOPT_AFTER_MS = 2_000
 """After so long, other nodes take a call up that its own has left lying."""
 
@@ -78,7 +76,7 @@ def receive(
 
     A request that came before, by its id, is the same call: if that has ended, its result is told
     once more. Without ``by_event`` the caller waits for it and is not told. ``traceparent`` is the
-    trace that the caller wants it in; one that is none is passed over.
+    trace that the caller wants it in; without one it is in its task's.
 
     Raises:
         NotReady: the session has not announced itself, or has ended.
@@ -92,6 +90,7 @@ def receive(
     before = tx.one(_KNOWN, agent_id=ref.agent_id, request_id=wish.request_id)
     if before is not None:
         return _again(tx, before, hashed)
+    task = None if wish.task_id is None else leases.visible(tx, ref.agent_id, wish.task_id)
     timeout_ms = min(wish.timeout_ms or DEFAULT_TIMEOUT_MS, LONGEST_TIMEOUT_MS)
     call = {
         "id": new_id(),
@@ -99,7 +98,7 @@ def receive(
         "agent_id": ref.agent_id,
         "request_id": wish.request_id,
         "task_id": wish.task_id,
-        "attempt": _attempt(tx, ref.agent_id, wish.task_id),
+        "attempt": None if task is None else _attempt(task, ref.agent_id),
         "tool": wish.tool,
         "action": wish.action,
         "params": wish.params,
@@ -109,18 +108,13 @@ def receive(
         "timeout_ms": timeout_ms,
         "waits": wish.waits,
         "by_event": by_event,
-        "traceparent": _trace(traceparent),
+        "traceparent": trace_of(traceparent) or (task and task["traceparent"]),
         "node_id": session["node_id"],
         "created_at": tx.now,
     }
     tx.insert(tool_calls, call)
     tx.wake(RUNNER)
     return ToolAccepted(call_id=call["id"])
-
-
-def _trace(said: str | None) -> str | None:
-    found = _TRACEPARENT.match(said or "")
-    return None if found is None else found[0]
 
 
 def _refuse_long_names(wish: ToolRequest) -> None:
@@ -137,11 +131,8 @@ def _again(tx: Tx, before: Row, hashed: str) -> ToolAccepted:
     return ToolAccepted(call_id=before["id"])
 
 
-def _attempt(tx: Tx, agent_id: str, task_id: str | None) -> int | None:
-    """Return the attempt that the call is made in; None where the agent holds no such task."""
-    if task_id is None:
-        return None
-    task = leases.visible(tx, agent_id, task_id)
+def _attempt(task: Row, agent_id: str) -> int | None:
+    """Return the attempt that the call is made in; None where the agent does not hold the task."""
     holds = task["holder_agent_id"] == agent_id and task["status"] in HELD_STATUSES
     return task["attempt"] if holds else None
 
@@ -260,7 +251,7 @@ def result(call: Row) -> ToolResultPayload:
 
 def tell_result(tx: Tx, call: Row) -> None:
     """Tell the agent that asked."""
-    events.tell(tx, call["agent_id"], EventType.TOOL_RESULT, result(call), task_id=call["task_id"])
+    events.tell(tx, call["agent_id"], EventType.TOOL_RESULT, result(call), events.of_call(call))
 
 
 def answer_now(tx: Tx, call_id: str) -> ToolResultPayload | None:

@@ -180,7 +180,7 @@ def _hand_over(tx: Tx, call: Row, provider_agent_id: str, timeout_ms: int) -> No
         requested_by=agents.by_id(tx, call["agent_id"])["name"],
         task_id=call["task_id"],
     )
-    events.tell(tx, provider_agent_id, EventType.TOOL_CALL, wanted, task_id=call["task_id"])
+    events.tell(tx, provider_agent_id, EventType.TOOL_CALL, wanted, events.of_call(call))
 
 
 def _take_answer(tx: Tx, call: Row, keeper: Keeper) -> Step:

@@ -39,6 +39,11 @@ def _flag(name: str) -> sa.Column[bool]:
     return sa.Column(name, sa.Boolean, nullable=False, server_default=sa.false())
 
 
+def _trace() -> sa.Column[str]:
+    """The trace that something belongs to, as W3C's Trace Context writes it."""
+    return sa.Column("traceparent", sa.String(64), nullable=True)
+
+
 meta = sa.Table("meta", metadata, _id("key"), _text("value"))
 
 writers = sa.Table(
@@ -262,6 +267,7 @@ tasks = sa.Table(
     sa.Column("slack_channel_id", sa.String(32), nullable=True),
     sa.Column("slack_thread_ts", sa.String(32), nullable=True),
     sa.Column("slack_card_ts", sa.String(32), nullable=True),
+    _trace(),
     sa.Index("tasks_by_tenant", "tenant_id", "id"),
     sa.Index("tasks_by_status", "tenant_id", "status", "id"),
     sa.UniqueConstraint("tenant_id", "source", "source_id"),
@@ -348,6 +354,7 @@ agent_events = sa.Table(
     _at("created_at"),
     _at("sent_at", nullable=True),
     _at("acked_at", nullable=True),
+    _trace(),
     sa.Index("agent_events_acked", "acked_at"),
     sa.Index(
         "agent_events_pending",

@@ -37,6 +37,7 @@ from oblivion.protocol._calls import (
 )
 from oblivion.protocol._envelope import (
     Envelope,
+    trace_of,
     wrap,
 )
 from oblivion.protocol._events import (
@@ -165,5 +166,6 @@ __all__ = [
     "WakeUpPayload",
     "WireModel",
     "format_timestamp",
+    "trace_of",
     "wrap",
 ]

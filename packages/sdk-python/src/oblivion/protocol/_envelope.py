@@ -1,5 +1,6 @@
 """Where the envelope lives that every event and call travels in."""
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -7,11 +8,16 @@ from pydantic import Field
 
 from oblivion.protocol._base import Timestamp, WireModel, format_timestamp
 
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})"
+)
+
 
 class Envelope(WireModel):
     """One event or call: ``id`` makes it idempotent, ``seq`` numbers durable events per agent.
 
-    ``withdrawn`` marks a ``task_assigned`` that is sent late and whose attempt is over.
+    ``withdrawn`` marks a ``task_assigned`` that is sent late and whose attempt is over;
+    ``traceparent`` is the trace that it belongs to.
     """
 
     type: str
@@ -46,3 +52,12 @@ def wrap(
     if withdrawn:
         envelope["withdrawn"] = True
     return envelope
+
+
+def trace_of(said: str | None) -> str | None:
+    """Return the ``traceparent`` that somebody sent; None for what is none.
+
+    Source: https://www.w3.org/TR/trace-context/#traceparent-header
+    """
+    found = _TRACEPARENT.fullmatch(said or "")
+    return None if found is None else found[0]

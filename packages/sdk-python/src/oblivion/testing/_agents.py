@@ -33,13 +33,14 @@ class Event:
     type: EventType
     payload: WireModel
     at: datetime
+    traceparent: str | None
     is_over: Callable[[], bool]
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     acked: bool = False
 
     def envelope(self) -> dict[str, Any]:
         """Return what is sent now."""
-        return wrap(
+        said = wrap(
             self.type,
             self.payload,
             self.at,
@@ -47,6 +48,7 @@ class Event:
             seq=self.seq,
             withdrawn=self.is_over(),
         )
+        return said if self.traceparent is None else {**said, "traceparent": self.traceparent}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -180,11 +182,17 @@ class Agents:
         agent: Agent,
         type_: EventType,
         payload: WireModel,
+        traceparent: str | None = None,
         is_over: Callable[[], bool] = lambda: False,
     ) -> Event:
         """Store a durable event, and send it when it is its turn."""
         event = Event(
-            seq=agent.head + 1, type=type_, payload=payload, at=self._clock.now(), is_over=is_over
+            seq=agent.head + 1,
+            type=type_,
+            payload=payload,
+            at=self._clock.now(),
+            traceparent=traceparent,
+            is_over=is_over,
         )
         agent.events.append(event)
         self.pump(agent)

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -31,6 +31,7 @@ from oblivion.protocol import (
     ToolRequest,
     WireModel,
     format_timestamp,
+    trace_of,
     wrap,
 )
 from oblivion.testing._agents import Agent, Agents, Session
@@ -55,10 +56,11 @@ KEPT = frozenset(
 
 @dataclass(frozen=True, kw_only=True)
 class Caller:
-    """Who calls, on which connection."""
+    """Who calls, on which connection, in which trace."""
 
     agent: Agent
     session: Session
+    traceparent: str | None = None
 
 
 class Calls:
@@ -99,7 +101,8 @@ class Calls:
         answers = caller.agent.answers
         if envelope.id in answers:
             return answers[envelope.id]
-        answer = await act(caller, envelope.payload)
+        called = replace(caller, traceparent=trace_of(envelope.traceparent))
+        answer = await act(called, envelope.payload)
         if envelope.id is not None and type_ in KEPT:
             answers[envelope.id] = answer
         return answer
@@ -194,10 +197,12 @@ class Calls:
     async def _tool_request(self, caller: Caller, payload: dict[str, Any]) -> Any:
         wish = _read(ToolRequest, payload)
         ready = self._agents.require_ready(caller.agent, caller.session)
+        task = None if wish.task_id is None else self._tasks.find(wish.task_id)
         result = await self._tools.run(wish)
         if not ready.acks:
             return wrap(EventType.TOOL_RESULT, result, self._clock.now())
-        self._agents.tell(caller.agent, EventType.TOOL_RESULT, result)
+        trace = caller.traceparent or (None if task is None else task.traceparent)
+        self._agents.tell(caller.agent, EventType.TOOL_RESULT, result, trace)
         return ToolAccepted(call_id=str(uuid.uuid4())).to_wire()
 
     async def _event_ack(self, caller: Caller, payload: dict[str, Any]) -> Any:

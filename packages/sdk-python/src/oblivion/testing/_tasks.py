@@ -25,6 +25,7 @@ from oblivion.protocol import (
     TaskUpdateAck,
     Thought,
     ThreadMessage,
+    trace_of,
 )
 from oblivion.testing._agents import Agent, Agents, Session
 from oblivion.testing._refusal import Refusal
@@ -49,7 +50,8 @@ _HOLDERS_MOVES = HELD_STATUSES - {TaskStatus.CLAIMED} | {
 class TaskDetails(TypedDict, total=False):
     """What a task may say beside its title.
 
-    ``max_attempts`` is 3 unless said, ``timeout_seconds`` bounds one attempt.
+    ``max_attempts`` is 3 unless said, ``timeout_seconds`` bounds one attempt, ``traceparent`` is
+    the trace that the task belongs to.
     """
 
     description: str
@@ -58,6 +60,7 @@ class TaskDetails(TypedDict, total=False):
     max_attempts: int
     timeout_seconds: float
     metadata: dict[str, Any]
+    traceparent: str
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -105,6 +108,11 @@ class Record:
     def max_attempts(self) -> int:
         """How many attempts may fail."""
         return self.details.get("max_attempts", 3)
+
+    @property
+    def traceparent(self) -> str | None:
+        """The trace that it belongs to."""
+        return trace_of(self.details.get("traceparent"))
 
     @property
     def urgency(self) -> tuple[int, datetime, str]:
@@ -251,6 +259,7 @@ class Tasks:
             agent,
             EventType.TASK_ASSIGNED,
             assignment,
+            task.traceparent,
             lambda: not task.is_held_by(agent, attempt),
         )
         self._moved()
@@ -417,7 +426,7 @@ class Tasks:
 
     def _tell_cancelled(self, task: Record, holder: Agent, reason: CancelReason) -> None:
         said = TaskCancelledPayload(task_id=task.id, attempt=task.attempt, reason=reason)
-        self._agents.tell(holder, EventType.TASK_CANCELLED, said)
+        self._agents.tell(holder, EventType.TASK_CANCELLED, said, task.traceparent)
 
     def _end(self, task: Record, error: str, pause: float, *, final: bool = False) -> None:
         task.attempts_used += 1

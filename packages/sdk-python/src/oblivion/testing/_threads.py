@@ -132,7 +132,7 @@ class Threads:
             content=message.text,
             is_human=author.is_human,
         )
-        self._agents.tell(task.holder, EventType.CONTEXT_UPDATE, update)
+        self._agents.tell(task.holder, EventType.CONTEXT_UPDATE, update, task.traceparent)
 
     def _wake_mentioned(self, task: Record, author: Author, text: str) -> None:
         names = {name.lower() for name in _MENTION.findall(text)}
@@ -142,4 +142,4 @@ class Threads:
                 wake = WakeUpPayload(
                     reason="mention", task_id=task.id, triggered_by=author.name, message=text
                 )
-                self._agents.tell(agent, EventType.WAKE_UP, wake)
+                self._agents.tell(agent, EventType.WAKE_UP, wake, task.traceparent)

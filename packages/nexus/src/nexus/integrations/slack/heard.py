@@ -112,7 +112,7 @@ def reworded(tx: Tx, said: Said, task: Row, title: str, description: str) -> Non
             edited=True,
         )
         holder = task["holder_agent_id"]
-        events.tell(tx, holder, EventType.CONTEXT_UPDATE, update, task_id=task["id"])
+        events.tell(tx, holder, EventType.CONTEXT_UPDATE, update, events.of_task(task))
 
 
 def hint(tx: Tx, said: Said, place: Row) -> None:
