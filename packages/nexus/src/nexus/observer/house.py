@@ -10,6 +10,7 @@ from nexus.observer.links import Links
 from nexus.observer.look import Look
 from nexus.observer.newsroom import Newsroom
 from nexus.observer.pulse import Pulse
+from nexus.observer.together import Together
 from nexus.services.platform import Platform
 from nexus.services.tool_gate import Gate
 from nexus.services.workspace import Workspace
@@ -42,6 +43,7 @@ class House:
     links: Links
     newsroom: Newsroom
     pulse: Pulse
+    together: Together
     gate: Callable[[], Gate] = Gate
     workspace: Workspace | None = None
     examine: Examine = nothing_found

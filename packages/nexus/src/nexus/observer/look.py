@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from nexus import __version__
 from nexus.domain.redaction import without_secrets
@@ -107,6 +108,7 @@ class Look:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._place = secrets.token_hex(8)
         self._templates.filters.update(
             exact=exact,
             iso=iso,
@@ -123,7 +125,7 @@ class Look:
             stamp=_stamp(),
             navigation=[place for place in NAVIGATION if place[0] in addresses],
             said_words=SAID,
-            once=lambda: secrets.token_hex(16),
+            once=lambda: self._place + secrets.token_hex(8),
             ago=ago,
             statuses=STATUS_WORDS,
             priorities=PRIORITY_WORDS,
@@ -134,8 +136,13 @@ class Look:
         )
 
     def render(self, template: str, **shown: Any) -> str:
-        """Return a page with what it shows."""
-        return self._templates.get_template(template).render(shown)
+        """Return a page with what it shows; its forms are of this one page alone."""
+        page = self._templates.get_template(template).render(shown)
+        return page.replace(self._place, secrets.token_hex(8))
+
+    def part(self, template: str, **shown: Any) -> Markup:
+        """Return a part that may be rendered into many pages."""
+        return Markup(self._templates.get_template(template).render(shown))  # noqa: S704 - escaped
 
 
 def _stamp() -> str:

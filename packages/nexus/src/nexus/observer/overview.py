@@ -3,11 +3,13 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from markupsafe import Markup
 from starlette.responses import Response
 
 from nexus.domain.principal import Principal
 from nexus.observer import tool_pages
 from nexus.observer.feed import Sentence, sentences
+from nexus.observer.house import House
 from nexus.observer.plots import Plot, plots
 from nexus.observer.pulse import Pulse
 from nexus.observer.visit import Visit
@@ -70,9 +72,13 @@ async def page(visit: Visit) -> Response:
     if task_id is not None:
         found = await visit.read(lambda tx, caller: tasks.find(tx, caller, task_id)["id"])
         return visit.go(f"/ui/tasks/{found}")
-    pulse = visit.house.pulse
-    glance = await visit.read(lambda tx, caller: _glance(tx, caller, pulse))
-    return visit.page("overview.html", glance=glance)
+    content = await visit.read_together(lambda tx, caller: _content(tx, caller, visit.house))
+    return visit.page("overview.html", content=content)
+
+
+def _content(tx: Tx, caller: Principal, house: House) -> Markup:
+    glance = _glance(tx, caller, house.pulse)
+    return house.look.part("glance.html", glance=glance, who=caller, now=tx.now)
 
 
 def _glance(tx: Tx, caller: Principal, pulse: Pulse) -> Overview:

@@ -36,6 +36,7 @@ from nexus.observer.links import Links
 from nexus.observer.look import Look
 from nexus.observer.newsroom import Newsroom
 from nexus.observer.pulse import Pulse
+from nexus.observer.together import Together
 from nexus.observer.visit import Visit, read_form, show, told_when
 from nexus.services.deeds import Requirement
 from nexus.services.platform import Platform
@@ -142,6 +143,7 @@ class Observer:
             links=Links(platform.clock),
             newsroom=Newsroom(platform),
             pulse=Pulse(),
+            together=Together(platform.store),
             gate=gate,
             workspace=workspace,
             examine=examine,

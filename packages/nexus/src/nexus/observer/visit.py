@@ -89,6 +89,22 @@ class Visit:
 
         return await self.house.platform.store.read(self._doer.enter, both)
 
+    async def read_together(self, act: Act[R]) -> R:
+        """Return what ``act`` finds for all who open this address now, as :class:`Together` does.
+
+        Of the caller ``act`` may know no more than tenant and role.
+        """
+
+        def both(tx: Tx, caller: Principal) -> tuple[Frame, R]:
+            frame = Frame()
+            frame.look(tx, caller)
+            return frame, act(tx, caller)
+
+        address = (self.operation, self.request.url.path, self.request.url.query)
+        seen, found = await self.house.together.look(address, self._doer, both)
+        self.frame.position, self.frame.halt = seen.position, seen.halt
+        return found
+
     async def write(self, act: Act[R], *, audited: bool = True) -> R:
         """Carry out ``act`` and return its result once it is on disk, with who did it."""
         deed = self._deed() if audited else None
