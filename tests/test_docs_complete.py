@@ -28,7 +28,7 @@ from nexus.gateway.calls import CALLS
 from nexus.integrations.slack import manifest
 from nexus.services import retention
 from nexus.settings import Settings
-from oblivion import Limits, OblivionClient, _config, _incoming, _network
+from oblivion import Limits, OblivionClient, Timeouts, _config, _incoming, _network
 from oblivion.protocol import (
     CancelReason,
     ErrorCode,
@@ -110,7 +110,7 @@ def test_every_argument_of_the_client_and_every_limit_stands_in_the_docs() -> No
         name for name in inspect.signature(OblivionClient).parameters if name not in words
     ] == []
     limits = {row[0].strip("`"): row[1] for row in table(agents) if len(row) == 3}
-    for name, value in vars(Limits()).items():
+    for name, value in {**vars(Limits()), **vars(Timeouts())}.items():
         assert limits[name] == f"`{value}`", name
 
 

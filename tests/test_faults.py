@@ -16,11 +16,11 @@ from oblivion import (
     AuthenticationFailed,
     ConnectionLost,
     ContextUpdatePayload,
-    Limits,
     OblivionClient,
     SessionSuperseded,
     TaskAssignedPayload,
     TaskCancelledPayload,
+    Timeouts,
 )
 from socket_agent import socket_agent, token_for
 
@@ -30,7 +30,7 @@ DEADLINE_S = 30.0
 def agent_of(url: str, client_id: str = "my-agent", **options: object) -> OblivionClient:
     """Return a client that comes back quickly."""
     given = {"nexus_url": url, "client_id": client_id, "client_secret": AGENT_SECRET}
-    quick = {"reconnect_delay": 0.2, "limits": Limits(ack_timeout=2, close_timeout=1)}
+    quick = {"reconnect_delay": 0.2, "timeouts": Timeouts(ack=2, close=1)}
     return OblivionClient(**{**given, **quick, **options})  # type: ignore[arg-type]  # a mapping
 
 
@@ -220,7 +220,7 @@ async def test_what_the_network_delays_happens_once(
     ):
         await nexus.admin.team()
         await nexus.admin.agent("my-agent")
-        client = agent_of(proxy.url, limits=Limits(ack_timeout=patience, close_timeout=1))
+        client = agent_of(proxy.url, timeouts=Timeouts(ack=patience, close=1))
 
         @client.on_task_assigned
         async def work(payload: TaskAssignedPayload) -> None:

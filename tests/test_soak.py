@@ -8,12 +8,12 @@ import psutil
 import pytest
 
 from live_nexus import AGENT_SECRET, Admin, live_nexus
-from oblivion import Limits, OblivionClient, TaskAssignedPayload
+from oblivion import OblivionClient, TaskAssignedPayload, Timeouts
 
 
 def _worker(url: str, client_id: str) -> OblivionClient:
     client = OblivionClient(
-        url, client_id, AGENT_SECRET, reconnect_delay=0.2, limits=Limits(ack_timeout=5)
+        url, client_id, AGENT_SECRET, reconnect_delay=0.2, timeouts=Timeouts(ack=5)
     )
 
     @client.on_task_assigned

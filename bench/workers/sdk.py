@@ -7,7 +7,7 @@ from typing import Any
 from unittest.mock import patch
 
 from bench.workers.talk import options, orders, say
-from oblivion import Limits, OblivionClient, WakeUpPayload, _telemetry
+from oblivion import Limits, OblivionClient, Timeouts, WakeUpPayload, _telemetry
 from oblivion._agent import Agent
 from oblivion._clock import SystemClock
 from oblivion._link import Link
@@ -32,7 +32,7 @@ async def dispatched(count: int) -> float:
 
     clock = SystemClock()
     agent = Agent(client._settings, client._abilities, client._identity, clock)
-    link = Link(clock, limits.ack_timeout)
+    link = Link(clock, Timeouts().ack)
     events = [_event(number) for number in range(count)]
     began = time.process_time()
     for first in range(0, count, _AT_ONCE):

@@ -8,10 +8,10 @@ from kill_journal import Journal, What, digest
 from live_nexus import AGENT_SECRET
 from oblivion import (
     ContextUpdatePayload,
-    Limits,
     OblivionClient,
     OblivionError,
     TaskAssignedPayload,
+    Timeouts,
 )
 
 Done = dict[str, str | int]
@@ -61,7 +61,7 @@ class SdkAgent:
             reconnect_delay=0.05,
             max_concurrency=4,
             drain_timeout=0,
-            limits=Limits(ack_timeout=5, close_timeout=1),
+            timeouts=Timeouts(ack=5, close=1),
         )
 
         @client.on_task_assigned

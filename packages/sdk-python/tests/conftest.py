@@ -10,7 +10,7 @@ import pytest
 
 from contract_sides import SIDES, Hands, serving
 from hand_clock import HandClock
-from oblivion import Limits, OblivionClient
+from oblivion import OblivionClient, Timeouts
 from scripted_nexus import MakeClient, ScriptedNexus, scripted_nexus
 
 
@@ -33,9 +33,9 @@ async def make_client(nexus: ScriptedNexus) -> AsyncIterator[MakeClient]:
     clients: list[OblivionClient] = []
 
     def make(**options: Any) -> OblivionClient:
-        limits = Limits(connect_timeout=7, close_timeout=0.2)
+        timeouts = Timeouts(connect=7, close=0.2)
         given = {"nexus_url": nexus.url, "client_id": "my-agent", "client_secret": "s3cret"}
-        client = OblivionClient(**{"drain_timeout": 0.2, "limits": limits, **given, **options})
+        client = OblivionClient(**{"drain_timeout": 0.2, "timeouts": timeouts, **given, **options})
         clients.append(client)
         return client
 

@@ -7,7 +7,7 @@ import pytest
 
 import oblivion
 from hand_clock import HandClock
-from oblivion import AgentStatus, EventType, Limits
+from oblivion import AgentStatus, EventType, Limits, Timeouts
 from scripted_nexus import SILENCE, Call, MakeClient, ScriptedNexus, refused
 
 
@@ -251,7 +251,7 @@ async def test_a_caller_that_gives_up_withdraws_its_call(
 async def test_too_many_waiting_calls_are_an_error_that_names_the_bound(
     nexus: ScriptedNexus, make_client: MakeClient
 ) -> None:
-    client = make_client(limits=Limits(pending_calls=3, close_timeout=0.1))
+    client = make_client(limits=Limits(pending_calls=3), timeouts=Timeouts(close=0.1))
     await client.connect()
     nexus.answers["post_message"] = lambda _call: SILENCE
     waiting = [asyncio.ensure_future(client.post_message("t", "x")) for _ in range(3)]

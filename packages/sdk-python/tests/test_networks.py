@@ -12,7 +12,7 @@ import trustme
 
 import oblivion
 from networks import ForwardProxy, below_a_path, door_to, forward_proxy
-from oblivion import Limits, Network, OblivionClient
+from oblivion import Network, OblivionClient, Timeouts
 from oblivion._route import find_route
 from oblivion.testing import FakeNexus
 
@@ -84,9 +84,7 @@ def port_of(url: str) -> int:
 async def work(nexus: FakeNexus, url: str, network: Network | None = None) -> None:
     """Have an agent at ``url`` that gets a task over the socket, and asks for it over HTTP."""
     secret = nexus.credentials("my-agent")["client_secret"]
-    client = OblivionClient(
-        url, "my-agent", secret, network=network, limits=Limits(connect_timeout=5)
-    )
+    client = OblivionClient(url, "my-agent", secret, network=network, timeouts=Timeouts(connect=5))
 
     @client.on_task_assigned
     async def handle(task: oblivion.TaskAssignedPayload) -> str:

@@ -8,7 +8,7 @@ from engineio import base_client
 import oblivion
 from dark_proxy import dark_proxy
 from hand_clock import HandClock
-from oblivion import Limits, TaskAssignedPayload
+from oblivion import TaskAssignedPayload, Timeouts
 from scripted_nexus import MakeClient, ScriptedNexus, TokenAnswer, envelope_of, task
 
 
@@ -391,7 +391,7 @@ async def test_an_agent_that_is_thrown_out_politely_comes_back(
 async def test_disconnect_while_away_ends_the_waiting_and_fails_what_waits(
     nexus: ScriptedNexus, make_client: MakeClient, clock: HandClock
 ) -> None:
-    client = make_client(clock=clock, limits=Limits(close_timeout=0.5))
+    client = make_client(clock=clock, timeouts=Timeouts(close=0.5))
     await client.connect()
     await nexus.cut()
     await clock.timer(low=5, high=6)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from oblivion import ConfigurationError, Limits, OblivionClient
+from oblivion import ConfigurationError, Limits, OblivionClient, Timeouts
 
 GOOD: dict[str, Any] = {
     "nexus_url": "http://localhost:3000",
@@ -50,6 +50,7 @@ ENV = {
         ({"max_concurrency": 1.5}, "max_concurrency must be an integer", TypeError),
         ({"drain_timeout": -1}, "at least 0", ValueError),
         ({"limits": {"pending_calls": 1}}, "limits must be an oblivion.Limits", TypeError),
+        ({"timeouts": 5}, "timeouts must be an oblivion.Timeouts", TypeError),
     ],
 )
 def test_a_wrong_setting_says_what_to_change(
@@ -78,11 +79,11 @@ def test_a_path_is_kept(url: str) -> None:
     assert OblivionClient(**{**GOOD, "nexus_url": url})._settings.nexus_url.endswith("/nexus")
 
 
-def test_limits_are_checked() -> None:
+def test_limits_and_timeouts_are_checked() -> None:
     with pytest.raises(ConfigurationError, match=r"limits\.pending_calls must be from 1"):
         Limits(pending_calls=0)
-    with pytest.raises(ConfigurationError, match=r"limits\.ack_timeout"):
-        Limits(ack_timeout=0)
+    with pytest.raises(ConfigurationError, match=r"timeouts\.ack must be .* greater than 0"):
+        Timeouts(ack=0)
 
 
 def test_the_secret_is_in_no_repr() -> None:

@@ -26,11 +26,13 @@ from oblivion import (
     OblivionClient,
     TaskAssignedPayload,
     Task,
+    Timeouts,
     ToolResultPayload,
     run,
 )
 
-client = OblivionClient("http://localhost:3000", "my-agent", "secret", limits=Limits())
+limits, timeouts = Limits(), Timeouts()
+client = OblivionClient("http://localhost:3000", "my-agent", "s", limits=limits, timeouts=timeouts)
 
 
 @client.on_task_assigned
@@ -107,7 +109,7 @@ def lacks_an_action() -> None: ...
 other.on_tool_result("not a function")  # wrong
 OblivionClient("http://localhost:3000", "my-agent")  # wrong
 OblivionClient("http://localhost:3000", "my-agent", "secret", limits={"pending_calls": 1})  # wrong
-Limits(connect_timeout="10")  # wrong
+Timeouts(connect="10")  # wrong
 Network(ca_file=1)  # wrong
 run("my-agent")  # wrong
 run(client, other, livez_port=8080)

@@ -3,9 +3,9 @@
 Everything public is here; modules with an underscore are not.
 """
 
+from oblivion._bounds import Limits, Timeouts
 from oblivion._client import OblivionClient
 from oblivion._clock import Clock, Timer
-from oblivion._config import Limits
 from oblivion._network import Network
 from oblivion._process import run
 from oblivion._registration import register_agent, registration_status, wait_for_approval
@@ -138,6 +138,7 @@ __all__ = [
     "TaskStatus",
     "TaskSummary",
     "ThreadMessage",
+    "Timeouts",
     "Timer",
     "ToolInfo",
     "ToolResultPayload",

@@ -211,7 +211,7 @@ class Agent:
             await self._tool_server.close(_GRACE_SECONDS)
             await self._audience.close(_GRACE_SECONDS)
         with suppress(TimeoutError):
-            async with within(self._clock, self._settings.limits.close_timeout):
+            async with within(self._clock, self._settings.timeouts.close):
                 await self.thoughts.flushed()
                 await self.calls.flushed()
         self._acks.flush()

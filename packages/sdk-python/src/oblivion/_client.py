@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from oblivion._agent import Identity
+from oblivion._bounds import Limits, Timeouts
 from oblivion._busy import BusyPolicy
 from oblivion._checks import ARGUMENTS
 from oblivion._clock import Clock, SystemClock
 from oblivion._config import (
-    Limits,
     Overrides,
     Settings,
     clean_names,
@@ -62,7 +62,8 @@ class OblivionClient(HandlerDecorators, Operations):
             (it goes to ``on_context_update``), ``steer`` (to the handler, which reads
             :meth:`messages`), ``interrupt`` (the handler is cancelled and called again, with what
             was said in ``payload.messages``) or ``reject`` (they are told that nobody reads it).
-        limits: the bounds of queues and waits.
+        limits: how much may wait within the client.
+        timeouts: how long the client waits for Nexus.
         network: proxy, certificate authorities and client certificate; see
             :class:`~oblivion.Network`.
         clock: where time comes from; tests bring their own.
@@ -86,6 +87,7 @@ class OblivionClient(HandlerDecorators, Operations):
         drain_timeout: float = 30.0,
         on_busy: BusyPolicy = "queue",
         limits: Limits | None = None,
+        timeouts: Timeouts | None = None,
         network: Network | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -102,6 +104,7 @@ class OblivionClient(HandlerDecorators, Operations):
             drain_timeout=drain_timeout,
             on_busy=on_busy,
             limits=limits if limits is not None else Limits(),
+            timeouts=timeouts if timeouts is not None else Timeouts(),
             network=network if network is not None else Network(),
         )
         self._clock: Clock = clock if clock is not None else SystemClock()

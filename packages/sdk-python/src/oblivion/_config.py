@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
+from oblivion._bounds import Limits, Timeouts
 from oblivion._busy import BUSY_POLICIES, BusyPolicy
 from oblivion._checks import SETTINGS
 from oblivion._clock import Clock
@@ -33,38 +34,6 @@ class Secret:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """The bounds of a client's queues and waits; every wait in seconds.
-
-    Attributes:
-        pending_calls: calls that may wait for Nexus's acknowledgement at once; one more raises
-            :class:`~oblivion.QueueOverflow`.
-        queued_events: events whose handlers may wait or run at once. One more cuts the
-            connection; Nexus sends what was not acknowledged again after the reconnect. Of the
-            hints (``task_available``), which Nexus does not repeat, the newest is left out.
-        offers: offered tasks kept for claiming; beyond it the least urgent is forgotten.
-        handler_threads: threads for handlers that are plain functions; further ones wait.
-        connect_timeout: for each step of opening a connection, and of a request over HTTP.
-        ack_timeout: for an acknowledgement on a live connection; none means it is dead.
-        close_timeout: for sending what is left when the client stops.
-    """
-
-    pending_calls: int = 1_000
-    queued_events: int = 1_000
-    offers: int = 1_000
-    handler_threads: int = 32
-    connect_timeout: float = 10.0
-    ack_timeout: float = 20.0
-    close_timeout: float = 5.0
-
-    def __post_init__(self) -> None:
-        for name in ("pending_calls", "queued_events", "offers", "handler_threads"):
-            SETTINGS.whole(f"limits.{name}", getattr(self, name), low=1, high=1_000_000)
-        for name in ("connect_timeout", "ack_timeout", "close_timeout"):
-            SETTINGS.number(f"limits.{name}", getattr(self, name), low=0, above=True)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Settings:
     """What a client was told; see :class:`~oblivion.OblivionClient` for the meanings."""
 
@@ -79,6 +48,7 @@ class Settings:
     drain_timeout: float = 30.0
     on_busy: BusyPolicy = "queue"
     limits: Limits = field(default_factory=Limits)
+    timeouts: Timeouts = field(default_factory=Timeouts)
     network: Network = field(default_factory=Network)
 
     def __post_init__(self) -> None:
@@ -94,6 +64,8 @@ class Settings:
             )
         if not isinstance(self.limits, Limits):  # pyright: ignore[reportUnnecessaryIsInstance] - callers may be untyped
             raise SETTINGS.wrong_type("limits must be an oblivion.Limits")
+        if not isinstance(self.timeouts, Timeouts):  # pyright: ignore[reportUnnecessaryIsInstance] - as above
+            raise SETTINGS.wrong_type("timeouts must be an oblivion.Timeouts")
         if not isinstance(self.network, Network):  # pyright: ignore[reportUnnecessaryIsInstance] - as above
             raise SETTINGS.wrong_type("network must be an oblivion.Network")
 
@@ -108,6 +80,7 @@ class Overrides(TypedDict, total=False):
     max_concurrency: int
     drain_timeout: float
     limits: Limits
+    timeouts: Timeouts
     network: Network
     clock: Clock
 

@@ -10,6 +10,7 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from oblivion._auth import unreachable
+from oblivion._bounds import Timeouts
 from oblivion._config import Secret
 from oblivion._link import unreadable
 from oblivion._network import Network
@@ -17,7 +18,6 @@ from oblivion._refusals import RETRYABLE_STATUSES, refused_request
 from oblivion._route import find_route, open_http
 from oblivion.protocol import Registration, RegistrationStatus
 
-_TIMEOUT_S = 10.0
 _TRIES = 3
 _PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
@@ -85,7 +85,7 @@ async def open_lobby(nexus_url: str, network: Network) -> Lobby:
     """Return a lobby at this address; it must be closed."""
     # On a thread, for it reads hundreds of certificates from the disk.
     route = await asyncio.to_thread(find_route, nexus_url, network)
-    return Lobby(open_http(route, _TIMEOUT_S))
+    return Lobby(open_http(route, Timeouts()))
 
 
 def _retry_after(response: httpx2.Response) -> float:

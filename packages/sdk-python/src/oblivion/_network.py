@@ -13,7 +13,7 @@ _Path: TypeAlias = str | os.PathLike[str]
 
 @dataclass(frozen=True, kw_only=True)
 class Network:
-    """How Nexus is reached; it counts for HTTP and for the WebSocket. Waits are in ``Limits``.
+    """How Nexus is reached; it counts for HTTP and for the WebSocket. Waits are in ``Timeouts``.
 
     Attributes:
         proxy: the URL of an HTTP proxy, such as ``http://user:password@proxy.example.com:3128``.

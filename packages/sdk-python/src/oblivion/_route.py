@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx2
 
+from oblivion._bounds import Timeouts
 from oblivion._network import Network
 from oblivion.errors import ConfigurationError
 
@@ -44,7 +45,7 @@ def find_route(url: str, network: Network) -> Route:
     return Route(url=url, proxy=proxy, tls=_tls(network) if url.startswith("https:") else None)
 
 
-def open_http(route: Route, timeout: float) -> httpx2.AsyncClient:
+def open_http(route: Route, timeouts: Timeouts) -> httpx2.AsyncClient:
     """Return an HTTP client that takes this way; it must be closed."""
     proxy = None
     if route.proxy is not None:
@@ -54,7 +55,7 @@ def open_http(route: Route, timeout: float) -> httpx2.AsyncClient:
         proxy = httpx2.Proxy(route.proxy.url, auth=auth, ssl_context=tls)
     return httpx2.AsyncClient(
         base_url=route.url + "/",
-        timeout=timeout,
+        timeout=httpx2.Timeout(timeouts.request, connect=timeouts.connect),
         proxy=proxy,
         trust_env=False,
         verify=route.tls if route.tls is not None else False,

@@ -148,7 +148,7 @@ class Session:
 
     async def _announce_again(self, link: Link) -> None:
         try:
-            async with within(self._clock, self._settings.limits.close_timeout):
+            async with within(self._clock, self._settings.timeouts.close):
                 said = await link.ask(EventType.AGENT_READY, self._agent.announcement())
             self._agent.accept(_read_ready(said))
         except (OblivionError, TimeoutError) as error:
@@ -232,7 +232,7 @@ class Session:
             await self._connect(await self._tokens.token())
 
     async def _connect(self, token: str) -> None:
-        link = Link(self._clock, self._settings.limits.ack_timeout)
+        link = Link(self._clock, self._settings.timeouts.ack)
         link.bind(await self._connector.open(token, link.deliver))
         try:
             greeting, ready = await self._shake_hands(link)
@@ -248,7 +248,7 @@ class Session:
         _log.info("connected", agent_id=greeting.agent_id, session_id=greeting.session_id)
 
     async def _shake_hands(self, link: Link) -> tuple[ConnectedPayload, AgentReadyAck]:
-        timeout = self._settings.limits.connect_timeout
+        timeout = self._settings.timeouts.connect
         try:
             async with within(self._clock, timeout):
                 greeting = _read_greeting(await link.first(link.greeted))

@@ -36,12 +36,11 @@ async def compose(
     settings: Settings, abilities: Abilities, identity: Identity, clock: Clock
 ) -> Parts:
     """Build a session that has not started."""
-    timeout = settings.limits.connect_timeout
     # On a thread, for it reads hundreds of certificates from the disk, where there is TLS at all.
     route = await asyncio.to_thread(find_route, settings.nexus_url, settings.network)
-    http = open_http(route, timeout)
+    http = open_http(route, settings.timeouts)
     tokens = ClientCredentials(http, settings.client_id, settings.client_secret, clock)
     agent = Agent(settings, abilities, identity, clock)
-    connector = SocketIOConnector(route, clock, timeout)
+    connector = SocketIOConnector(route, clock, settings.timeouts.connect)
     session = Session(settings, agent, connector, tokens, clock)
     return Parts(session=session, agent=agent, rest=Rest(http, tokens), http=http)
