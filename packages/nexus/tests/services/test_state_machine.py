@@ -39,13 +39,13 @@ _FOR_TOOLS = "what becomes of a tool's call holds no task; a machine of its own 
 _FOR_SLACK = "where Slack shows threads is no part of the work; tests with a Slack say how"
 NO_STEPS = {
     "approvals.ask": _FOR_TOOLS,
-    "approvals.block": _FOR_TOOLS,
     "approvals.count_pending": _FOR_TOOLS,
     "approvals.decide": _FOR_TOOLS,
     "approvals.decide_of": _FOR_TOOLS,
     "approvals.pending": _FOR_TOOLS,
     "approvals.task_of": _FOR_TOOLS,
-    "approvals.unblock": _FOR_TOOLS,
+    "approvals.weigh": _FOR_TOOLS,
+    "attempts.weigh": _FOR_TOOLS,
     "tool_calls.answer_now": _FOR_TOOLS,
     "tool_calls.due": _FOR_TOOLS,
     "tool_calls.locked": _FOR_TOOLS,

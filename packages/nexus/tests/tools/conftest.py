@@ -13,3 +13,11 @@ def world(database_url: str) -> Iterator[ToolWorld]:
     world = ToolWorld(database_url)
     yield world
     world.database.close()
+
+
+@pytest.fixture
+def shared(postgres_url: str) -> Iterator[ToolWorld]:
+    """A team with a tool, on the database where several write at once."""
+    world = ToolWorld(postgres_url)
+    yield world
+    world.database.close()

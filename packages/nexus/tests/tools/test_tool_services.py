@@ -1,10 +1,12 @@
 """What becomes of a call: judged before anything runs, with one effect and one answer."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from nexus.domain.errors import Conflict, Invalid, NotFound
 from nexus.domain.tool_policy import Effect, Rule
@@ -21,6 +23,7 @@ from nexus.services import (
 )
 from nexus.services.approvals import Approve
 from nexus.services.groups import CreateGroup, create
+from nexus.store import Tx
 from nexus.store.schema import tasks
 from nexus.store.tool_tables import tool_calls as table
 from oblivion.protocol import EventType, TaskStatus, ToolCode, ToolOffer, ToolRequest
@@ -329,6 +332,37 @@ def test_nothing_but_the_decision_ends_what_a_task_is_blocked_on(world: ToolWorl
     row = world.run(lambda tx: tx.rows(views.select_tasks().where(tasks.c.id == task.id))[0])
     world.run(threads.post, row, ann, "go on")
     assert world.show(task.id).status is TaskStatus.IN_PROGRESS, "what was decided blocks no more"
+
+
+def test_a_decision_does_not_answer_what_the_agent_asks(world: ToolWorld) -> None:
+    agent, ref, task = at_work(world)
+    world.allow("*", requires_approval=True)
+    call = world.request(ref, task_id=task.id)
+    world.look()
+    world.run(attempts.update, agent, update(task, TaskStatus.BLOCKED_ON_HUMAN))
+    world.decide(call, approve=True)
+    assert world.show(task.id).status is TaskStatus.BLOCKED_ON_HUMAN, "its question is open"
+    ann = threads.Author(id="ann", name="Ann", is_human=True)
+    world.run(lambda tx: threads.post(tx, views.task_row(tx, task.id), ann, "go on"))
+    assert world.show(task.id).status is TaskStatus.IN_PROGRESS
+
+
+def test_a_task_goes_on_when_its_last_calls_are_decided_at_the_same_moment(
+    shared: ToolWorld,
+) -> None:
+    _, ref, task = at_work(shared)
+    shared.allow("*", requires_approval=True)
+    one, other = (shared.request(ref, request_id=f"r{n}", task_id=task.id) for n in range(2))
+    shared.look()
+    waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+    with ThreadPoolExecutor(1) as person, shared.database.writer.begin() as connection:
+        tx = Tx(connection, shared.time())
+        approvals.decide(tx, "ann", one, approve=True)
+        second = person.submit(shared.decide, other, approve=True)
+        while not second.done() and not connection.scalar(waiting):
+            pass  # until the second decision is made too, or waits for the first to be stored
+    second.result(timeout=30)
+    assert shared.show(task.id).status is TaskStatus.IN_PROGRESS
 
 
 def test_a_task_goes_on_when_nobody_approves_in_time(world: ToolWorld) -> None:

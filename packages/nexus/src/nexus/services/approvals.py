@@ -9,20 +9,26 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
-from nexus.domain.errors import Conflict, LeaseLost, NotFound
+from nexus.domain.errors import Conflict, NotFound
 from nexus.domain.tool_calls import CallState, params_hash
 from nexus.domain.tool_policy import KnownRule
 from nexus.services import activity, attempts, events, tool_calls, views
 from nexus.services.command import Command, Text
-from nexus.store.schema import tasks
+from nexus.store.schema import is_held, tasks
+from nexus.store.statement import Statement
 from nexus.store.tool_tables import tool_calls as table
 from nexus.store.tx import Row, Tx
-from oblivion.protocol import (
-    HELD_STATUSES,
-    EventType,
-    TaskStatus,
-    TaskUpdate,
-    ToolWaitingPayload,
+from oblivion.protocol import EventType, ToolWaitingPayload
+
+_HELD = Statement(
+    views.select_tasks()
+    .where(
+        tasks.c.id == sa.bindparam("task_id"),
+        tasks.c.attempt == sa.bindparam("attempt"),
+        tasks.c.holder_agent_id == sa.bindparam("agent_id"),
+        is_held,
+    )
+    .with_for_update(of=tasks)
 )
 
 
@@ -45,7 +51,7 @@ def ask(tx: Tx, call: Row, rule: KnownRule) -> None:
     until = tx.now + waits_ms
     asked = {"state": CallState.PENDING_APPROVAL, "due_at": until, "rule": rule.label}
     tx.update(table, asked, id=call["id"])
-    block(tx, call)
+    weigh(tx, call)
     if call["waits"] and call["by_event"]:
         told = ToolWaitingPayload(
             request_id=call["request_id"],
@@ -86,7 +92,7 @@ def decide(
         "due_at": tx.now + call["timeout_ms"],
     }
     tx.update(table, decided, id=call["id"])
-    unblock(tx, call)
+    weigh(tx, call)
     _record(tx, call, "approval_decided", approved=approve, by=caller_name, reason=reason)
     tx.wake(tool_calls.RUNNER)
     return {**call, **decided}
@@ -134,40 +140,19 @@ def count_pending(tx: Tx, tenant_id: str) -> int:
     return number
 
 
-def block(tx: Tx, call: Row) -> None:
-    """Show that the task of a call waits for a person."""
+def weigh(tx: Tx, call: Row) -> None:
+    """Have the task that a call is made for wait for a person, or go on, by all that it waits for.
+
+    For when the call has begun to wait for approval, or waits no more.
+    """
     if call["attempt"] is None:
         return
-    update = TaskUpdate(
-        task_id=call["task_id"],
-        attempt=call["attempt"],
-        status=TaskStatus.BLOCKED_ON_HUMAN,
-        message=f"{call['tool']}.{call['action']} waits for approval",
+    # Kept from others: of two decisions at once, one has to see that nothing waits any more.
+    task = tx.one(
+        _HELD, task_id=call["task_id"], attempt=call["attempt"], agent_id=call["agent_id"]
     )
-    try:
-        attempts.update(tx, call["agent_id"], update)
-    except (LeaseLost, NotFound):
-        return  # it was lost this moment; the call finds out when it is judged
-
-
-def unblock(tx: Tx, call: Row) -> None:
-    """Let the task of a call that waits no more go on, unless another call of it waits still."""
-    task = _held(tx, call)
-    if task is not None and task["status"] == TaskStatus.BLOCKED_ON_HUMAN:
-        attempts.resume(tx, task)
-
-
-def _held(tx: Tx, call: Row) -> Row | None:
-    if call["attempt"] is None:
-        return None
-    task = task_of(tx, call)
-    held = (
-        task is not None
-        and task["attempt"] == call["attempt"]
-        and task["holder_agent_id"] == call["agent_id"]
-        and task["status"] in HELD_STATUSES
-    )
-    return task if held else None
+    if task is not None:
+        attempts.weigh(tx, task, f"{call['tool']}.{call['action']} waits for approval")
 
 
 def task_of(tx: Tx, call: Row) -> Row | None:

@@ -134,8 +134,9 @@ def update(tx: Tx, agent_id: str, wish: TaskUpdate) -> TaskUpdateAck:
 
 
 def _go_on(tx: Tx, task: Row, wish: TaskUpdate) -> Row:
-    status = task["status"] if _waits_for_approval(tx, task) else wish.status
-    values: dict[str, Any] = {"status": status}
+    asks = wish.status is TaskStatus.BLOCKED_ON_HUMAN
+    status = _blocked_or_not(asks or waits_for_approval(tx, task))
+    values: dict[str, Any] = {"status": status, **asking(task, asks=asks)}
     if wish.progress is not None:
         values["progress"] = wish.progress
     after = move(tx, task, values)
@@ -154,11 +155,41 @@ def _go_on(tx: Tx, task: Row, wish: TaskUpdate) -> Row:
     return after
 
 
-def _waits_for_approval(tx: Tx, task: Row) -> bool:
-    """Whether the task is blocked on a call that a person has not decided about yet."""
+def asking(task: Row, *, asks: bool) -> dict[str, Any]:
+    """Return how it is kept whether the holder of ``task`` waits for a person's word."""
+    return {"asking_attempt": task["attempt"] if asks else None}
+
+
+def waits_for_approval(tx: Tx, task: Row) -> bool:
+    """Say whether a held task is blocked on a call that a person has not decided about yet."""
     if task["status"] != TaskStatus.BLOCKED_ON_HUMAN:
         return False
+    return _has_undecided(tx, task)
+
+
+def _has_undecided(tx: Tx, task: Row) -> bool:
     return tx.one(_UNDECIDED, task_id=task["id"], attempt=task["attempt"]) is not None
+
+
+def _blocked_or_not(waits: bool) -> TaskStatus:
+    return TaskStatus.BLOCKED_ON_HUMAN if waits else TaskStatus.IN_PROGRESS
+
+
+def weigh(tx: Tx, task: Row, why: str | None = None) -> None:
+    """Have a held task be BLOCKED_ON_HUMAN while its holder asks or a call of it is undecided.
+
+    For when a call begins or ceases to wait; ``why`` is what is said where that blocks the task.
+    """
+    asks = task["asking_attempt"] == task["attempt"]
+    status = _blocked_or_not(asks or _has_undecided(tx, task))
+    if status == task["status"]:
+        return
+    after = move(tx, task, {"status": status})
+    holder = task["holder_agent_id"]
+    said = why if status is TaskStatus.BLOCKED_ON_HUMAN else None
+    activity.record(
+        tx, task["tenant_id"], _NOUNS[status], agent_id=holder, task=after, message=said
+    )
 
 
 def _let_go(tx: Tx, task: Row, wish: TaskUpdate) -> Row:

@@ -8,7 +8,7 @@ import orjson
 import sqlalchemy as sa
 from pydantic import Field
 
-from nexus.domain.errors import Conflict, NotFound
+from nexus.domain.errors import Conflict, InvalidTransition, NotFound
 from nexus.domain.principal import Principal
 from nexus.domain.tasks import check_person_move
 from nexus.services import activity, attempts, dispatch, events, leases, projects, sessions, views
@@ -292,7 +292,9 @@ def set_status(tx: Tx, caller: Principal, task_id: str, wish: SetStatus) -> Task
     """
     task = find(tx, caller, task_id, lock=True)
     check_person_move(TaskStatus(task["status"]), wish.status)
-    after = attempts.move(tx, task, _person_values(tx, wish))
+    if wish.status is TaskStatus.IN_PROGRESS and attempts.waits_for_approval(tx, task):
+        raise InvalidTransition("a tool call of the task waits for approval; decide about that")
+    after = attempts.move(tx, task, _person_values(tx, task, wish))
     taken_away = task["status"] in HELD_STATUSES and wish.status not in HELD_STATUSES
     if taken_away:
         attempts.tell_cancelled(tx, task, CancelReason.CANCELLED)
@@ -319,10 +321,10 @@ _VERBS = {
 }
 
 
-def _person_values(tx: Tx, wish: SetStatus) -> dict[str, Any]:
+def _person_values(tx: Tx, task: Row, wish: SetStatus) -> dict[str, Any]:
     values: dict[str, Any] = {"status": wish.status}
     if wish.status in HELD_STATUSES:
-        return values
+        return values | attempts.asking(task, asks=wish.status is TaskStatus.BLOCKED_ON_HUMAN)
     values |= {"lease_expires_at": None, "deadline_at": None}
     if wish.status is TaskStatus.TODO:
         return values | {

@@ -128,7 +128,7 @@ def _give_up(tx: Tx, call: Row, keeper: Keeper) -> Step:
         return NOTHING
     error = "nobody approved the call in time"
     step = _finish(tx, call, keeper, Outcome(error=error, code=ToolCode.APPROVAL_EXPIRED))
-    approvals.unblock(tx, call)
+    approvals.weigh(tx, call)
     return step
 
 

@@ -268,6 +268,7 @@ tasks = sa.Table(
     sa.Column("slack_thread_ts", sa.String(32), nullable=True),
     sa.Column("slack_card_ts", sa.String(32), nullable=True),
     _trace(),
+    sa.Column("asking_attempt", sa.Integer, nullable=True),
     sa.Index("tasks_by_tenant", "tenant_id", "id"),
     sa.Index("tasks_by_status", "tenant_id", "status", "id"),
     sa.UniqueConstraint("tenant_id", "source", "source_id"),
@@ -275,7 +276,8 @@ tasks = sa.Table(
 """``attempt`` is the fence, raised by every grant; ``attempts_used`` counts against
 ``max_attempts`` and is spared by a task that was handed back. ``slack_thread_ts`` is the root of
 the thread in Slack, ``slack_card_ts`` our message there that shows how the task stands: the root
-itself, or a reply where a person's message is the root."""
+itself, or a reply where a person's message is the root. ``asking_attempt`` is the attempt whose
+holder has said that it waits for a person; that a call waits for approval the call itself says."""
 
 
 def _one_of(*statuses: TaskStatus) -> sa.ColumnElement[bool]:
