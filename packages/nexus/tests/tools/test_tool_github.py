@@ -3,12 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from eventually import eventually
 from nexus.domain.tool_catalogue import check_action, misfit
 from nexus.testing.github import (
     CutAfter,
@@ -21,6 +19,7 @@ from nexus.testing.github import (
 from nexus.tools.builtins import GitHub
 from nexus.tools.provider import ToolError
 from oblivion.protocol import ToolCode
+from running_tools import running
 
 REPO = "my-org/my-repo"
 PULL = {"repo": REPO, "title": "Fix bug", "branch": "feature-branch"}
@@ -39,21 +38,6 @@ def repo(github: GitHubServer) -> Repository:
     repo.write("src/app.py", "print()\n")
     repo.add_branch("feature-branch")
     return repo
-
-
-@asynccontextmanager
-async def running(tool: GitHub) -> AsyncIterator[GitHub]:
-    task = asyncio.create_task(tool.run())
-
-    async def ready() -> bool:
-        return tool._http is not None
-
-    await eventually(ready, what="the tool is ready")
-    try:
-        yield tool
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
-from eventually import eventually
 from nexus.domain.tool_catalogue import check_action
 from nexus.settings import SettingsError, load_settings
 from nexus.testing.slack import (
@@ -17,6 +15,7 @@ from nexus.testing.slack import (
     CutBefore,
     Fault,
     Hangs,
+    HangsAfter,
     Person,
     RateLimited,
     Refuses,
@@ -25,8 +24,12 @@ from nexus.testing.slack import (
     SlackServer,
 )
 from nexus.tools.builtins import SlackTool
+from nexus.tools.builtins._slack_calls import Pace
 from nexus.tools.provider import ToolError
 from oblivion.protocol import ToolCode
+from running_tools import running
+
+QUICK = Pace(gap=0, answer=5, settle=0)
 
 
 @pytest.fixture
@@ -48,25 +51,10 @@ async def channel(slack: SlackServer, anna: Person) -> Channel:
     return channel
 
 
-@asynccontextmanager
-async def running(tool: SlackTool) -> AsyncIterator[SlackTool]:
-    task = asyncio.create_task(tool.run())
-
-    async def ready() -> bool:
-        return tool._http is not None
-
-    await eventually(ready, what="the tool is ready")
-    try:
-        yield tool
-    finally:
-        task.cancel()
-        await asyncio.wait({task})
-
-
 @pytest.fixture
 async def tool(slack: SlackServer, channel: Channel) -> AsyncIterator[SlackTool]:
     token = slack.app.bot_token
-    async with running(SlackTool(token, slack.api_url, [channel.id], gap_s=0)) as tool:
+    async with running(SlackTool(token, slack.api_url, [channel.id], QUICK)) as tool:
         yield tool
 
 
@@ -189,21 +177,69 @@ async def test_slacks_limit_is_waited_for_while_there_is_time(
     assert len(channel.messages) == 1
 
 
-UNKNOWN = {
-    "cut after": (CutAfter(), 1),
-    "cut before": (CutBefore(), 0),
-    "page": (ServerFails(), 0),
-    "trouble": (Refuses(error="fatal_error"), 0),
+LOST: dict[str, Fault] = {
+    "cut after": CutAfter(),
+    "cut before": CutBefore(),
+    "page": ServerFails(),
+    "trouble": Refuses(error="fatal_error"),
 }
 
 
-@pytest.mark.parametrize(("fault", "there"), UNKNOWN.values(), ids=UNKNOWN.keys())
-async def test_a_lost_answer_to_a_post_is_an_unknown_outcome(
-    tool: SlackTool, slack: SlackServer, channel: Channel, fault: Fault, there: int
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST.keys())
+@pytest.mark.parametrize("in_thread", [False, True], ids=["channel", "thread"])
+async def test_a_message_whose_answer_was_lost_is_there_once(
+    tool: SlackTool,
+    slack: SlackServer,
+    channel: Channel,
+    anna: Person,
+    fault: Fault,
+    in_thread: bool,
 ) -> None:
+    root = await anna.say(channel, "hello?")
+    thread = {"thread_ts": root.ts} if in_thread else {}
     slack.fail("chat.postMessage", fault)
+    posted = await tool.call("post_message", say(channel, **thread), 5)
+    said = [one for one in channel.posted.values() if one.text == "hello"]
+    assert [posted] == [{"channel": channel.id, "ts": one.ts, **thread} for one in said]
+
+
+async def test_a_message_whose_answer_does_not_come_is_looked_for(
+    slack: SlackServer, channel: Channel
+) -> None:
+    pace = Pace(gap=0, answer=0.2, settle=0)
+    slack.fail("chat.postMessage", HangsAfter())
+    async with running(SlackTool(slack.app.bot_token, slack.api_url, [channel.id], pace)) as tool:
+        posted = await tool.call("post_message", say(channel), 30)
+    assert [one.ts for one in channel.messages] == [posted["ts"]]
+
+
+@pytest.mark.parametrize("fault", [Refuses(error="missing_scope"), CutBefore()], ids=["no", "cut"])
+async def test_where_slack_does_not_let_us_look_the_outcome_is_unknown(
+    tool: SlackTool, slack: SlackServer, channel: Channel, fault: Fault
+) -> None:
+    slack.fail("chat.postMessage", CutAfter())
+    slack.fail("conversations.history", fault)
     error = await refused(tool, "post_message", say(channel))
-    assert (error.code, len(channel.messages)) == (ToolCode.OUTCOME_UNKNOWN, there)
+    assert error.code == ToolCode.OUTCOME_UNKNOWN
+    assert "look before asking again" in error.message
+    assert len(channel.messages) == 1
+
+
+async def test_a_message_that_is_lost_again_and_again_is_given_up(
+    tool: SlackTool, slack: SlackServer, channel: Channel
+) -> None:
+    slack.fail("chat.postMessage", CutBefore(), times=9)
+    error = await refused(tool, "post_message", say(channel))
+    assert (error.code, channel.messages) == (ToolCode.OUTCOME_UNKNOWN, [])
+
+
+async def test_two_messages_that_say_the_same_are_two(
+    tool: SlackTool, slack: SlackServer, channel: Channel
+) -> None:
+    await tool.call("post_message", say(channel), 5)
+    slack.fail("chat.postMessage", CutBefore())
+    await tool.call("post_message", say(channel), 5)
+    assert len(channel.messages) == 2
 
 
 async def test_a_slack_that_hangs_holds_nothing_up(
@@ -221,13 +257,13 @@ async def test_messages_of_a_channel_keep_their_distance(
     other = slack.open_channel("quiet", anna)
     await anna.invite_app(other)
     both = [channel.id, other.id]
-    async with running(SlackTool(slack.app.bot_token, slack.api_url, both, gap_s=0.2)) as tool:
+    async with running(SlackTool(slack.app.bot_token, slack.api_url, both, Pace(gap=0.2))) as tool:
         began = time.monotonic()
         three = [tool.call("post_message", say(channel, str(n)), 5) for n in range(3)]
         await asyncio.gather(*three, tool.call("post_message", say(other), 5))
         assert time.monotonic() - began >= 0.4
         assert [one.text for one in channel.messages] == ["0", "1", "2"]
-        crowded = SlackTool(slack.app.bot_token, slack.api_url, both, gap_s=60)
+        crowded = SlackTool(slack.app.bot_token, slack.api_url, both, Pace(gap=60))
         async with running(crowded):
             await crowded.call("post_message", say(channel), 5)
             error = await refused(crowded, "post_message", say(channel))
@@ -235,7 +271,7 @@ async def test_messages_of_a_channel_keep_their_distance(
 
 
 async def test_a_slack_that_is_not_there_is_unavailable() -> None:
-    async with running(SlackTool("t", "http://127.0.0.1:9/api/", ["C012"], gap_s=0)) as tool:
+    async with running(SlackTool("t", "http://127.0.0.1:9/api/", ["C012"], QUICK)) as tool:
         error = await refused(tool, "post_message", {"channel": "C012", "text": "x"})
     assert error.code == ToolCode.TOOL_UNAVAILABLE
 

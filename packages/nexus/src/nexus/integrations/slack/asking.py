@@ -4,11 +4,12 @@ from collections.abc import Awaitable, Callable
 
 import sqlalchemy as sa
 
+from nexus.domain.slack_marks import Spot
 from nexus.domain.tool_calls import CallState
 from nexus.integrations.slack import boxes, lines, showing
 from nexus.integrations.slack.channels import Channels
 from nexus.integrations.slack.client import tolerated
-from nexus.integrations.slack.posting import Poster, Spot, in_doubt_since
+from nexus.integrations.slack.posting import Poster, in_doubt_since
 from nexus.integrations.slack.rendering import Approval, Part, approval, decided, settled
 from nexus.integrations.worker import Record, nothing
 from nexus.services import deliveries, tool_calls

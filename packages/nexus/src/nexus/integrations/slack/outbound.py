@@ -2,10 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 
+from nexus.domain.slack_marks import Spot
 from nexus.integrations.slack import boxes, channels, showing
 from nexus.integrations.slack.asking import Asking
 from nexus.integrations.slack.client import Refused, SlackApi, tolerated
-from nexus.integrations.slack.posting import Poster, Spot, in_doubt_since
+from nexus.integrations.slack.posting import Poster, in_doubt_since
 from nexus.integrations.slack.rendering import Part
 from nexus.integrations.worker import Postponed, Record, nothing
 from nexus.services import slack as places

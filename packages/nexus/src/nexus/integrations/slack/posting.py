@@ -1,27 +1,16 @@
 """Where messages are put into Slack, each once even if an answer gets lost."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nexus.domain.slack_marks import Spot, find, marked
 from nexus.integrations.slack.client import Refused, SlackApi, tolerated
 from nexus.integrations.slack.rendering import Part
 from nexus.integrations.worker import Undeliverable
 from nexus.store.tx import Row
 
-EVENT_TYPE = "oblivion_message"
-_CLOCKS_APART_S = 120
-"""How far Slack's clock may be behind ours when we look for what we posted."""
-
-_PAGE = 200
 _NOT_THERE = frozenset({"message_not_found"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spot:
-    """Where something is said: in a channel, or in a thread there."""
-
-    channel_id: str
-    thread_ts: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +64,7 @@ class Poster:
             thread_ts=spot.thread_ts,
             text=part.text,
             blocks=part.blocks or None,
-            metadata={"event_type": EVENT_TYPE, "event_payload": {"name": name}},
+            metadata=marked(name),
             unfurl_links=False,
             unfurl_media=False,
             **_shown_as(spot, face, broadcast=broadcast),
@@ -94,39 +83,16 @@ class Poster:
             await self._api.call("chat_delete", channel=channel_id, ts=ts)
 
     async def _find(self, spot: Spot, name: str, *, since_ms: int) -> str | None:
-        since = f"{since_ms / 1000 - _CLOCKS_APART_S:.6f}"
-        cursor = ""
         try:
-            while True:
-                page = await self._page(spot, oldest=since, cursor=cursor)
-                for message in page.get("messages", ()):
-                    if _name_of(message) == name:
-                        return str(message["ts"])
-                cursor = page.get("response_metadata", {}).get("next_cursor", "")
-                if not cursor:
-                    return None
+            return await find(self._call, spot, name, since_ms=since_ms)
         except Refused as refusal:
             raise Undeliverable(
                 "it may have been posted already, and Slack does not let us look for it "
                 f"({refusal.code}); see whether it is there, and if not, have it tried again"
             ) from refusal
 
-    async def _page(self, spot: Spot, *, oldest: str, cursor: str) -> Any:
-        wanted = {"channel": spot.channel_id, "oldest": oldest, "cursor": cursor, "limit": _PAGE}
-        if spot.thread_ts is None:
-            return await self._api.call("conversations_history", **wanted, **_WITH_NAMES)
-        return await self._api.call(
-            "conversations_replies", ts=spot.thread_ts, **wanted, **_WITH_NAMES
-        )
-
-
-_WITH_NAMES = {"include_all_metadata": True}
-
-
-def _name_of(message: Any) -> str | None:
-    metadata = message.get("metadata") or {}
-    name: str | None = (metadata.get("event_payload") or {}).get("name")
-    return name
+    async def _call(self, method: str, channel: str, **arguments: Any) -> Mapping[str, Any]:
+        return await self._api.call(method.replace(".", "_"), channel=channel, **arguments)
 
 
 def _shown_as(spot: Spot, face: Face | None, *, broadcast: bool) -> dict[str, Any]:

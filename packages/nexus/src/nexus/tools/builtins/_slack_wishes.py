@@ -4,10 +4,12 @@ By Slack's Web API, https://docs.slack.dev/reference/methods.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, StringConstraints
 
+from nexus.domain.slack_marks import Spot
+from nexus.tools.builtins._slack_posting import Means, post
 from nexus.tools.builtins._wishes import Wish
 
 ChannelId = Annotated[
@@ -23,19 +25,7 @@ Stamp = Annotated[
 _LONGEST_MESSAGE = 8_000
 
 
-class Caller(Protocol):
-    """Whatever calls Slack's Web API."""
-
-    async def __call__(self, method: str, channel: str, **arguments: Any) -> Mapping[str, Any]:
-        """Call a method about a channel; return its answer.
-
-        Raises:
-            ToolError: Slack refused, or the channel is none that is allowed.
-        """
-        ...
-
-
-class _InChannel(Wish[Caller]):
+class _InChannel(Wish[Means]):
     channel: ChannelId
 
 
@@ -50,12 +40,13 @@ class PostMessage(_InChannel):
     ]
     thread_ts: Annotated[Stamp | None, Field(description="the ts of the thread's root")] = None
 
-    async def carry_out(self, means: Caller) -> Any:
+    async def carry_out(self, means: Means) -> Any:
         """Post it, and return where it stands."""
         said = {"text": _escaped(self.text), "unfurl_links": False, "unfurl_media": False}
+        spot = Spot(channel_id=self.channel, thread_ts=self.thread_ts)
+        ts = await post(means, spot, said)
         thread = {} if self.thread_ts is None else {"thread_ts": self.thread_ts}
-        posted = await means("chat.postMessage", self.channel, **said, **thread)
-        return {"channel": self.channel, "ts": posted["ts"], **thread}
+        return {"channel": self.channel, "ts": ts, **thread}
 
 
 class AddReaction(_InChannel):
@@ -70,7 +61,7 @@ class AddReaction(_InChannel):
         Field(description="its name without colons, such as eyes"),
     ]
 
-    async def carry_out(self, means: Caller) -> Any:
+    async def carry_out(self, means: Means) -> Any:
         """Add it, if it is not there."""
         await means("reactions.add", self.channel, timestamp=self.ts, name=self.emoji)
         return {"channel": self.channel, "ts": self.ts, "emoji": self.emoji}
@@ -84,14 +75,14 @@ class GetThread(_InChannel):
     ts: Annotated[Stamp, Field(description="of the message that begins the thread")]
     limit: Annotated[int, Field(ge=1, le=200, description="the oldest so many")] = 50
 
-    async def carry_out(self, means: Caller) -> Any:
+    async def carry_out(self, means: Means) -> Any:
         """Return the messages."""
         found = await means("conversations.replies", self.channel, ts=self.ts, limit=self.limit)
         messages = [_message(one) for one in found["messages"][: self.limit]]
         return {"messages": messages, "hasMore": bool(found.get("has_more"))}
 
 
-WISHES: list[type[Wish[Caller]]] = [PostMessage, AddReaction, GetThread]
+WISHES: list[type[Wish[Means]]] = [PostMessage, AddReaction, GetThread]
 
 
 def _escaped(text: str) -> str:

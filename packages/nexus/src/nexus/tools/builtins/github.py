@@ -10,6 +10,7 @@ import gidgethub
 from gidgethub.abc import GitHubAPI
 
 from nexus.domain.tool_catalogue import Action
+from nexus.tools.builtins._connections import Connections
 from nexus.tools.builtins._github_limits import pause_after, told
 from nexus.tools.builtins._github_wishes import WISHES
 from nexus.tools.builtins._outcomes import unknown
@@ -31,16 +32,11 @@ class GitHub:
         self._token = token
         self._fill = fill
         self._api_url = api_url.rstrip("/")
-        self._http: aiohttp.ClientSession | None = None
+        self._connections = Connections(NAME)
 
     async def run(self) -> None:
         """Keep connections to GitHub until cancelled."""
-        async with aiohttp.ClientSession() as http:
-            self._http = http
-            try:
-                await asyncio.Event().wait()
-            finally:
-                self._http = None
+        await self._connections.run()
 
     async def list_tools(self) -> Sequence[Action]:
         """Return what it can do.
@@ -61,9 +57,8 @@ class GitHub:
             ToolError: GitHub refused, or cannot be reached.
         """
         wish = _REPERTOIRE.wish(action, params)
-        if self._http is None:
-            raise ToolError("github is still being started", ToolCode.TOOL_UNAVAILABLE)
-        github = _Api(self._http, self._api_url, await self._secret(), timeout)
+        http = self._connections.http
+        github = _Api(http, self._api_url, await self._secret(), timeout)
         try:
             return await wish.carry_out(github)
         except gidgethub.GitHubException as error:
