@@ -84,6 +84,7 @@ def test_a_card_tells_of_the_task() -> None:
             holder="Reviewer",
             description="It fails & burns",
             progress=0.42,
+            report="42 %: running <tests>\n@channel look",
             url="https://n.example/tasks/t1",
         )
     )
@@ -95,7 +96,7 @@ def test_a_card_tells_of_the_task() -> None:
         "web",
         "Reviewer",
         "It fails &amp; burns",
-        "42%",
+        "████░░░░░░ 42 %: running &lt;tests&gt; @\u200bchannel look",
     ):
         assert words in shown
     assert drawn.text == "Fix &lt;login&gt;: in progress (web)"
@@ -134,6 +135,7 @@ def test_a_card_fits_whatever_the_task_says(
             error=error,
             status=status,
             progress=progress,
+            report=error or None,
             holder=title[:200] or None,
             url="https://n.example/" + "x" * len(title),
         )

@@ -53,6 +53,49 @@ async def test_a_name_that_people_archived_is_kept_for_when_it_is_open_again(
     await slack.until(lambda: old.thread(asked))
 
 
+async def test_what_changed_while_a_channel_was_archived_is_shown_when_it_is_open_again(
+    on_stage: Stage,
+) -> None:
+    slack, admin, anna = on_stage.slack, on_stage.nexus.admin, on_stage.anna
+    await admin.project("web", group="team")
+    task = await admin.task("Mend the login")
+    card = await on_stage.card_of("Mend the login")
+    channel = on_stage.channel
+    await anna.archive(channel)
+    await _is_archived(on_stage)
+    await admin.post(f"/observer/tasks/{task['id']}/cancel")
+    await admin.task("Write the notes")
+    await admin.task("Something else", project="web")
+    web = slack.channel("oblivion-team_web")
+    await slack.until(lambda: web.messages)  # so what was before it in the feed is passed over
+    assert "Cancelled" not in channel.message(card).shown
+    await anna.unarchive(channel)
+    await slack.until(lambda: "Cancelled" in channel.message(card).shown)
+    await on_stage.card_of("Write the notes")
+    assert len(channel.messages) == 2
+
+
+async def test_a_task_that_an_archive_unheard_left_out_is_shown_when_it_is_open_again(
+    on_stage: Stage,
+) -> None:
+    slack, admin, anna = on_stage.slack, on_stage.nexus.admin, on_stage.anna
+    slack.hold()
+    await anna.archive(CHANNEL)
+    await admin.task("Mend the login")
+    await _failed(on_stage, f"#{CHANNEL} is archived; open it again in Slack")
+    await slack.release()
+    await anna.unarchive(CHANNEL)
+    await on_stage.card_of("Mend the login")
+
+
+async def _is_archived(on_stage: Stage) -> None:
+    async def noted() -> bool:
+        channels = (await on_stage.nexus.admin.get("/observer/slack"))["channels"]
+        return any(one["name"] == CHANNEL and one.get("archivedAt") for one in channels)
+
+    await eventually(noted, what="Nexus knows of the archive")
+
+
 async def test_an_archived_channel_cannot_be_linked(on_stage: Stage) -> None:
     slack, admin = on_stage.slack, on_stage.nexus.admin
     await on_stage.anna.archive(slack.open_channel("old", on_stage.anna))
@@ -68,12 +111,7 @@ async def test_a_channel_that_another_had_and_lost_to_the_archive_can_be_linked(
     slack, admin, anna = on_stage.slack, on_stage.nexus.admin, on_stage.anna
     await admin.project("web", group="team")
     await anna.archive(CHANNEL)
-
-    async def is_archived() -> bool:
-        channels = (await admin.get("/observer/slack"))["channels"]
-        return any(one["name"] == CHANNEL and one.get("archivedAt") for one in channels)
-
-    await eventually(is_archived, what="Nexus knows of the archive")
+    await _is_archived(on_stage)
     slack.hold()
     await anna.unarchive(CHANNEL)
     linked = await admin.post("/observer/slack/channels", ownerId="web", channel=CHANNEL)

@@ -1,5 +1,8 @@
 """Slack and a task's thread are one: what people say agents hear, what agents say people read."""
 
+from functools import partial
+
+from nexus.testing.slack import Message
 from slack_stage import CHANNEL, Stage
 
 
@@ -15,11 +18,18 @@ async def test_a_task_has_a_root_message_that_is_edited_as_it_moves(on_stage: St
     async with on_stage.agent() as coder:
         await coder.until("task_assigned")
         await on_stage.slack.until(lambda: "Coder" in on_stage.channel.message(card).shown)
-        await coder.call(
-            "task_update", {"taskId": task["id"], "attempt": 1, "status": "DONE", "result": {}}
-        )
+        mine = {"taskId": task["id"], "attempt": 1}
+        for words in ("looking around", "running tests"):
+            report = {"status": "IN_PROGRESS", "progress": 0.6, "message": words}
+            await coder.call("task_update", {**mine, **report})
+            await on_stage.slack.until(partial(_says, on_stage, card, f"60 %: {words}"))
+        await coder.call("task_update", {**mine, "status": "DONE", "result": {}})
         await on_stage.slack.until(lambda: "Done" in on_stage.channel.message(card).shown)
     assert len(on_stage.channel.messages) == 1
+
+
+def _says(on_stage: Stage, card: Message, words: str) -> bool:
+    return words in on_stage.channel.message(card).shown
 
 
 async def test_a_reply_reaches_the_agent_and_its_answer_the_thread(on_stage: Stage) -> None:

@@ -17,13 +17,26 @@ def show(tx: Tx, task: Row, wish: TaskUpdate) -> str | None:
     if wish.progress is None:
         return None
     text = words(wish)
-    shown = _shown(tx, task)
-    if shown is None:
+    before = shown(tx, task)
+    if before is None:
         return _begin(tx, task, text)
-    if shown["text"] == text:
+    if before["text"] == text:
         return None
-    tx.update(messages, {"text": text, "edited_at": tx.now}, id=shown["id"])
-    return str(shown["id"])
+    tx.update(messages, {"text": text, "edited_at": tx.now}, id=before["id"])
+    return str(before["id"])
+
+
+def shown(tx: Tx, task: Row) -> Row | None:
+    """Return the message that shows how far the attempt of a task's holder is, if it has one."""
+    if task["holder_agent_id"] is None or task["claimed_at"] is None:
+        return None
+    of_this_attempt = (
+        (messages.c.task_id == task["id"])
+        & (messages.c.kind == MessageKind.PROGRESS)
+        & (messages.c.author_id == task["holder_agent_id"])
+        & (messages.c.created_at >= task["claimed_at"])
+    )
+    return tx.one(messages.select().where(of_this_attempt).order_by(messages.c.ts.desc()).limit(1))
 
 
 def words(wish: TaskUpdate) -> str:
@@ -36,16 +49,6 @@ def next_ts(tx: Tx, task_id: str) -> int:
     """Return the place of the next message in a task's thread, in epoch microseconds."""
     newest = tx.scalar(sa.select(sa.func.max(messages.c.ts)).where(messages.c.task_id == task_id))
     return max(tx.now * 1000, (newest or 0) + 1)
-
-
-def _shown(tx: Tx, task: Row) -> Row | None:
-    of_this_attempt = (
-        (messages.c.task_id == task["id"])
-        & (messages.c.kind == MessageKind.PROGRESS)
-        & (messages.c.author_id == task["holder_agent_id"])
-        & (messages.c.created_at >= task["claimed_at"])
-    )
-    return tx.one(messages.select().where(of_this_attempt).order_by(messages.c.ts.desc()).limit(1))
 
 
 def _begin(tx: Tx, task: Row, text: str) -> str:

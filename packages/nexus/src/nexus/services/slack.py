@@ -17,6 +17,7 @@ from nexus.store.schema import (
     tasks,
 )
 from nexus.store.tx import Row, Tx
+from oblivion.protocol import FINAL_STATUSES
 
 
 def task_of(tx: Tx, channel_id: str, thread_ts: str) -> Row | None:
@@ -122,6 +123,36 @@ def in_doubt_since(tx: Tx, row: Row) -> int | None:
     )
     since: int | None = tx.scalar(sa.select(sa.func.min(deliveries.c.created_at)).where(mine))
     return since
+
+
+def stale_tasks(tx: Tx, channel_id: str, kind: str) -> list[Row]:
+    """Return the tasks that an archived channel shows as they were, or does not show.
+
+    They changed since it was archived, or at that moment, so that their delivery, of this ``kind``,
+    failed.
+    """
+    channel = kept(tx, channel_id)
+    if channel is None or channel["archived_at"] is None:
+        return []
+    shown_here = (tasks.c.slack_channel_id == channel_id) & tasks.c.slack_card_ts.is_not(None)
+    shown_nowhere = (
+        (tasks.c.project_id == channel["owner_id"])
+        & tasks.c.slack_thread_ts.is_(None)
+        & tasks.c.status.not_in(FINAL_STATUSES)
+    )
+    failed = sa.exists(
+        sa.select(sa.literal(1)).where(
+            deliveries.c.task_id == tasks.c.id,
+            deliveries.c.status == DeliveryStatus.FAILED,
+            deliveries.c.kind == kind,
+        )
+    )
+    query = views.select_tasks().where(
+        tasks.c.tenant_id == channel["tenant_id"],
+        shown_here | shown_nowhere,
+        (tasks.c.updated_at >= channel["archived_at"]) | failed,
+    )
+    return list(tx.rows(query.order_by(tasks.c.id)))
 
 
 def note_archived(tx: Tx, channel_id: str, *, archived: bool = True) -> None:

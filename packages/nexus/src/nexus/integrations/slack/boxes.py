@@ -49,16 +49,29 @@ def cards_lane(task: Row) -> str:
     return lane if task["slack_card_ts"] is None else f"{lane}:cards"
 
 
+def show(tx: Tx, task: Row, why: str) -> None:
+    """Have a task shown as it is when its turn comes; one that waits to be shown waits for all.
+
+    ``why`` names what there is to show.
+    """
+    if not deliveries.pending(tx, OUT, kind=CARD, task_id=task["id"]):
+        _post_card(tx, task, why, cards_lane(task))
+
+
 def begin_anew(tx: Tx, task: Row, why: str) -> None:
     """Have a task shown by a new root; its old one is gone, which ``why`` names.
 
     Only what is in the lane of its project posts a root: so it is posted once.
     """
+    _post_card(tx, task, f"anew:{why}", lane_of(task))
+
+
+def _post_card(tx: Tx, task: Row, why: str, lane: str) -> None:
     letter = Letter(
         tenant_id=task["tenant_id"],
         box=OUT,
-        key=f"{CARD}:{task['id']}:anew:{why}",
-        lane=lane_of(task),
+        key=f"{CARD}:{task['id']}:{why}",
+        lane=lane,
         kind=CARD,
         payload={},
         task_id=task["id"],

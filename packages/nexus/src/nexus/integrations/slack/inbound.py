@@ -195,7 +195,11 @@ def _correct(tx: Tx, said: Said) -> None:
 
 
 def _open_again(tx: Tx, channel_id: str, number: int) -> None:
-    """Note that a channel is open again, and have the app go in: archiving had thrown it out."""
+    """Note that a channel is open again, have the app go in, and show what changed meanwhile.
+
+    Archiving had thrown the app out.
+    """
+    stale = places.stale_tasks(tx, channel_id, boxes.CARD)
     places.note_archived(tx, channel_id, archived=False)
     owner = places.owner_of(tx, channel_id)
     if owner is not None:
@@ -208,6 +212,8 @@ def _open_again(tx: Tx, channel_id: str, number: int) -> None:
             owner_id=owner["owner_id"],
             again=True,
         )
+    for task in stale:
+        boxes.show(tx, task, f"again:{number}")
 
 
 def _taken_back(channel_id: str, ts: str) -> Record:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from nexus.integrations.slack import asking, noise
+from nexus.integrations.slack import asking, boxes, noise
 from nexus.integrations.slack.boxes import (
     APPROVAL,
     CARD,
@@ -17,7 +17,6 @@ from nexus.integrations.slack.boxes import (
     CLOSED,
     MESSAGE,
     OUT,
-    cards_lane,
 )
 from nexus.integrations.worker import Handler, Postponed, Record
 from nexus.services import activity, deliveries, installation, stops, views
@@ -120,22 +119,18 @@ def _said(entry: Row) -> dict[str, object]:
 
 
 def _show_cards(tx: Tx, entries: Sequence[Row]) -> None:
-    """Have each task that changed shown as it is then; one that waits to be shown waits for all."""
-    newest = {entry["task_id"]: entry for entry in entries}
-    for task_id, entry in newest.items():
-        if not deliveries.pending(tx, OUT, kind=CARD, task_id=task_id):
-            lane = cards_lane(views.task_row(tx, task_id))
-            _post(tx, entry, CARD, f"card:{task_id}:{entry['id']}", {}, lane)
+    """Have each task that changed shown, once."""
+    newest = {entry["task_id"]: entry["id"] for entry in entries}
+    for task_id, entry_id in newest.items():
+        boxes.show(tx, views.task_row(tx, task_id), str(entry_id))
 
 
-def _post(
-    tx: Tx, entry: Row, kind: str, key: str, payload: dict[str, object], lane: str | None = None
-) -> None:
+def _post(tx: Tx, entry: Row, kind: str, key: str, payload: dict[str, object]) -> None:
     letter = Letter(
         tenant_id=entry["tenant_id"],
         box=OUT,
         key=key,
-        lane=lane or entry["project_id"],
+        lane=entry["project_id"],
         kind=kind,
         payload=payload,
         task_id=entry["task_id"],

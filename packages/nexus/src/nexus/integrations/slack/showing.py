@@ -11,7 +11,7 @@ from nexus.integrations.slack.rendering import (
     message_parts,
 )
 from nexus.integrations.slack.rendering import card as draw
-from nexus.services import views
+from nexus.services import progress, views
 from nexus.store.schema import agents, messages, tasks
 from nexus.store.tx import Row, Tx
 from oblivion.protocol import TaskStatus
@@ -21,7 +21,10 @@ _LONGEST_NAME = 80
 
 
 def task(tx: Tx, task_id: str) -> Row | None:
-    """Return a task with its holder's name; None where there is none of this id."""
+    """Return a task with its holder's name, and what that says of how far it is.
+
+    None where there is none of this id.
+    """
     found = tx.one(views.select_tasks().where(tasks.c.id == task_id))
     if found is None:
         return None
@@ -29,7 +32,8 @@ def task(tx: Tx, task_id: str) -> Row | None:
     if found["holder_agent_id"] is not None:
         named = sa.select(agents.c.name).where(agents.c.id == found["holder_agent_id"])
         holder = tx.scalar(named)
-    return {**found, "holder": holder}
+    report = progress.shown(tx, found)
+    return {**found, "holder": holder, "report": None if report is None else report["text"]}
 
 
 def card(task: Row, public_url: str | None) -> Part:
@@ -44,6 +48,7 @@ def card(task: Row, public_url: str | None) -> Part:
             holder=task["holder"],
             description=task["description"],
             progress=task["progress"],
+            report=task["report"],
             error=task["error"],
             url=url_of(task, public_url),
         )

@@ -28,6 +28,7 @@ _PRIORITY = {1: ":rotating_light: Urgent", 2: ":small_red_triangle: High", 3: "N
 _RETRYABLE = frozenset({TaskStatus.FAILED, TaskStatus.CANCELLED})
 _CELLS = 10
 _START = 1000
+_REPORT = 300
 
 _SURELY = Doubt(
     title="Cancel this task?",
@@ -39,7 +40,10 @@ _SURELY = Doubt(
 
 @dataclass(frozen=True, kw_only=True)
 class TaskCard:
-    """What a task's root message shows; ``progress`` is 0 to 1, ``holder`` an agent's name."""
+    """What a task's root message shows; ``progress`` is 0 to 1, ``holder`` an agent's name.
+
+    ``report`` is how the holder puts its progress, such as ``40 %: running tests``.
+    """
 
     id: str
     title: str
@@ -49,6 +53,7 @@ class TaskCard:
     holder: str | None = None
     description: str = ""
     progress: float | None = None
+    report: str | None = None
     error: str | None = None
     url: str | None = None
 
@@ -74,15 +79,16 @@ def _fields(task: TaskCard) -> Block:
         "Agent": person(task.holder) if task.holder else "nobody yet",
     }
     if task.progress is not None and task.status not in FINAL_STATUSES:
-        shown["Progress"] = _bar(task.progress)
+        shown["Progress"] = _progress(task.progress, task.report)
     texts = (f"*{name}*\n{value}" for name, value in shown.items())
     return {"type": "section", "fields": [{"type": "mrkdwn", "text": text} for text in texts]}
 
 
-def _bar(progress: float) -> str:
+def _progress(progress: float, report: str | None) -> str:
     share = min(max(progress, 0.0), 1.0)
     full = int(share * _CELLS)
-    return f"{'█' * full}{'░' * (_CELLS - full)} {share:.0%}"
+    words = f"{share:.0%}" if report is None else fitted(one_line(report), _REPORT)
+    return f"{'█' * full}{'░' * (_CELLS - full)} {words}"
 
 
 def _buttons(task: TaskCard) -> list[Block]:
