@@ -1,14 +1,17 @@
 """Open pages hear what changed: read once for each tenant, bounded, and over when they are."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from eventually import eventually
+from letters import letter
 from live_nexus import LiveNexus
+from nexus.bus import LocalBus
 from nexus.observer.newsroom import News, Newsroom
-from nexus.services import activity
+from nexus.services import activity, deliveries
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -53,6 +56,19 @@ async def test_every_viewer_hears_of_a_change_and_the_feed_is_read_once(nexus: L
         activity.since = kept
     assert newsroom.readers == 0
     assert at_most < 10
+
+
+async def test_deliveries_that_another_node_made_are_heard_of(nexus: LiveNexus) -> None:
+    platform = nexus.serving.nexus.platform
+    tenant_id, position = await _position(nexus)
+    other = replace(platform, bus=LocalBus(), is_shared=True)
+    async with Newsroom(other).viewer(tenant_id, position) as viewer:
+        assert await viewer.next(0.3) is None  # it has seen how many pend
+        await platform.store.write(deliveries.post, letter(tenant_id, "elsewhere"))
+        news = await viewer.next(10)
+        assert news is not None
+        assert news.deliveries
+        assert (news.position, news.types) == (position, set())
 
 
 async def test_a_page_that_shows_what_is_past_is_told_to_look_again(nexus: LiveNexus) -> None:

@@ -5,11 +5,15 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from playwright.async_api import Page, expect
 
+from browser import opened
 from letters import BOX, letter
 from live_nexus import LiveNexus
-from nexus.services import deliveries
+from nexus.services import activity, deliveries
 from nexus.store import Tx, schema
+from nexus.store.schema import tenants
+from nexus.store.tx import Row
 from observer_visitor import problem_of, visitor
 from slack_stage import CHANNEL, stage
 
@@ -80,6 +84,26 @@ def broken(tx: Tx) -> int:
     (row,) = deliveries.claim(tx, BOX, limit=1)
     deliveries.fail(tx, row, "no <b>such</b> channel")
     return int(row["id"])
+
+
+async def test_a_delivery_that_is_made_is_seen_to_be_without_an_entry_of_the_feed(
+    nexus: LiveNexus, page: Page
+) -> None:
+    store = nexus.serving.nexus.platform.store
+
+    def post(tx: Tx) -> tuple[Row, int]:
+        tenant_id = tx.scalar(tenants.select())
+        deliveries.post(tx, letter(tenant_id, "made", lane="made"))
+        (row,) = deliveries.claim(tx, BOX, limit=1)
+        return row, activity.position(tx, tenant_id)
+
+    row, before = await store.write(post)
+    await opened(page, f"/ui/slack?box={BOX}")
+    shown = page.locator(f"#d{row['id']}")
+    await expect(shown).to_contain_text("Pending")
+    await store.write(deliveries.end, row)
+    await expect(shown).to_contain_text("Done")
+    assert await store.read(activity.position, row["tenant_id"]) == before
 
 
 async def test_a_failed_delivery_is_seen_and_tried_again(

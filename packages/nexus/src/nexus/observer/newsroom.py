@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from nexus.domain.errors import NexusError
-from nexus.services import activity
+from nexus.services import activity, deliveries
 from nexus.services.platform import Platform
 from nexus.store.tx import Row
 
@@ -40,6 +40,8 @@ class News:
     agents: set[str] = field(default_factory=set)
     types: set[str] = field(default_factory=set)
     much: bool = False
+    deliveries: bool = False
+    """Whether some stand otherwise, which is no entry of the feed."""
 
     def add(self, entries: Iterable[Row]) -> None:
         """Take in what happened."""
@@ -63,6 +65,7 @@ class News:
             "agents": sorted(self.agents),
             "types": sorted(self.types),
             "much": self.much,
+            "deliveries": self.deliveries,
         }
 
 
@@ -77,6 +80,11 @@ class Viewer:
     def hear(self, entries: Iterable[Row]) -> None:
         """Keep in mind what happened until the page takes it."""
         self._news.add(entries)
+        self._woken.set()
+
+    def hear_of_deliveries(self) -> None:
+        """Keep in mind that some stand otherwise until the page takes it."""
+        self._news.deliveries = True
         self._woken.set()
 
     def missed(self) -> None:
@@ -107,28 +115,40 @@ class _Desk:
         self._platform = platform
         self._tenant_id = tenant_id
         self._woken = asyncio.Event()
+        self._delivered = False
+        self._unsettled: int | None = None
         self.position = position
         self.viewers: set[Viewer] = set()
 
     async def run(self) -> None:
-        deafen = self._platform.bus.listen(activity.topic(self._tenant_id), self._woken.set)
-        try:
+        bus, tenant_id = self._platform.bus, self._tenant_id
+        with contextlib.ExitStack() as heard:
+            heard.callback(bus.listen(activity.topic(tenant_id), self._woken.set))
+            heard.callback(bus.listen(deliveries.moved(tenant_id), self._hear_of_deliveries))
             while True:
                 await self._look()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), POLL_S)
                 self._woken.clear()
-        finally:
-            deafen()
+
+    def _hear_of_deliveries(self) -> None:
+        self._delivered = True
+        self._woken.set()
 
     async def _look(self) -> None:
         try:
             entries = await self._platform.store.read(
                 activity.since, self._tenant_id, after=self.position, limit=_MOST_READ
             )
+            if self._platform.is_shared:
+                await self._look_at_other_nodes()
         except NexusError as error:
             logger.warning("observer_feed_unreadable", error=error.message)
             entries = []
+        delivered, self._delivered = self._delivered, False
+        if delivered:
+            for viewer in tuple(self.viewers):
+                viewer.hear_of_deliveries()
         if entries:
             self.position = entries[-1]["id"]
             for viewer in tuple(self.viewers):
@@ -136,6 +156,12 @@ class _Desk:
         if len(entries) == _MOST_READ:
             self._woken.set()
         await asyncio.sleep(PAUSE_S)
+
+    async def _look_at_other_nodes(self) -> None:
+        """See by how many pend whether another node has made some; those wake nobody here."""
+        pending = await self._platform.store.read(deliveries.unsettled, self._tenant_id)
+        self._delivered |= pending != self._unsettled and self._unsettled is not None
+        self._unsettled = pending
 
 
 class Newsroom:

@@ -37,6 +37,11 @@ _in_order = deliveries.c.urgent.desc(), deliveries.c.id
 
 _FIRST = Statement(deliveries.select().where(_of_lane).order_by(*_in_order).limit(1))
 _FIRST_DUE = Statement(sa.select(deliveries.c.due_at).where(_of_lane).order_by(*_in_order).limit(1))
+_UNSETTLED = Statement(
+    sa.select(sa.func.count().label("number")).where(
+        deliveries.c.tenant_id == sa.bindparam("tenant_id"), _is_pending
+    )
+)
 _KNOWN = Statement(
     sa.select(deliveries.c.id).where(
         deliveries.c.box == _box, deliveries.c.key == sa.bindparam("key")
@@ -86,13 +91,28 @@ def topic(box: str) -> str:
     return f"deliveries:{box}"
 
 
+def moved(tenant_id: str) -> str:
+    """Return the topic that is woken when a tenant's delivery stands otherwise than before.
+
+    What succeeds is no entry of the feed, so that it costs no write: whoever shows deliveries
+    listens here.
+    """
+    return f"deliveries of:{tenant_id}"
+
+
+def unsettled(tx: Tx, tenant_id: str) -> int:
+    """Return how many of a tenant's deliveries pend."""
+    number: int = tx.scalar(_UNSETTLED, tenant_id=tenant_id)
+    return number
+
+
 def post(tx: Tx, letter: Letter) -> bool:
     """Store a letter; False when one of its key is there already, whose place it does not take."""
     if knows(tx, letter.box, letter.key):
         return False
     values = {"status": DeliveryStatus.PENDING, "due_at": tx.now, "created_at": tx.now}
     tx.insert(deliveries, {**vars(letter), **values, "planned": False})
-    tx.wake(topic(letter.box))
+    tx.wake(topic(letter.box), moved(letter.tenant_id))
     return True
 
 
@@ -188,7 +208,7 @@ def retry(tx: Tx, row: Row) -> None:
     values |= {"tries": 0, "unsure": False, "planned": False}
     if not tx.update(deliveries, values, id=row["id"], status=DeliveryStatus.FAILED):
         raise Conflict(f"delivery {row['id']} is {row['status']}; only a failed one is retried")
-    tx.wake(topic(row["box"]))
+    tx.wake(topic(row["box"]), moved(row["tenant_id"]))
 
 
 def next_due(tx: Tx, box: str) -> int | None:
@@ -266,6 +286,7 @@ def _bury(tx: Tx, row: Row, why: str) -> None:
 def _settle(tx: Tx, row: Row, values: dict[str, Any]) -> None:
     if not tx.update(deliveries, {**values, "claimed_until": None}, **_claim_of(row)):
         raise Conflict(f"delivery {row['id']} is no longer claimed here")
+    tx.wake(moved(row["tenant_id"]))
 
 
 def _claim_of(row: Row) -> dict[str, Any]:

@@ -91,7 +91,8 @@
     const topics = main().dataset.live.split(/\s+/).filter(Boolean);
     if (news.much) return topics.length > 0;
     return topics.some((topic) => {
-      if (topic === "*") return true;
+      if (topic === "*") return news.types.length > 0;
+      if (topic === "deliveries") return news.deliveries;
       const [kind, id] = topic.split(":");
       if (kind === "task") return news.tasks.includes(id);
       if (kind === "agent") return news.agents.includes(id);
