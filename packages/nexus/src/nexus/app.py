@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from nexus.api import Browsers, create_api, recognised, show_pages
-from nexus.audit_anchor import AuditAnchor
+from nexus.audit_anchor import AuditAnchor, read_anchors
 from nexus.bus import LocalBus
 from nexus.delivery import Delivery
 from nexus.domain.tool_policy import KnownRule
@@ -91,6 +91,7 @@ async def running(settings: Settings, clock: Clock = wall_clock) -> AsyncIterato
                 gate=lambda: tools.gate,
                 workspace=slack,
                 examine=lambda who: examine(settings, database) if who == ours else [],
+                anchors=lambda: read_anchors(settings.data_dir).values(),
             )
             show_pages(api, observer)
             yield Nexus(

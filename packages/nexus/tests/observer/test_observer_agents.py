@@ -127,19 +127,6 @@ async def test_what_an_agent_does_is_seen_as_it_does_it(page: Page, team: Scene)
         )
 
 
-async def test_an_agent_is_stopped_by_a_ban_and_let_in_again(page: Page, team: Scene) -> None:
-    await opened(page, "/ui/agents/grace")
-    await page.get_by_text("Ban", exact=True).click()
-    await page.get_by_label("Reason").fill("It went wild.")
-    await page.get_by_role("button", name="Ban it").click()
-    await expect(page.locator("div.facts")).to_contain_text("Banned")
-    await expect(page.locator(".feed")).to_contain_text("It went wild.")
-    assert not await is_good(team.nexus, "grace", AGENT_SECRET)
-    await page.get_by_role("button", name="Let in again").click()
-    await expect(page.locator("div.facts")).to_contain_text("Offline")
-    assert await is_good(team.nexus, "grace", AGENT_SECRET)
-
-
 async def test_an_agent_is_woken_and_disconnected(page: Page, team: Scene) -> None:
     await opened(page, "/ui/agents/ada")
     await page.get_by_text("Wake", exact=True).click()

@@ -14,6 +14,7 @@ from nexus.observer import Observer
 from nexus.services import tenants
 from nexus.services.secrets import hash_secret
 from nexus.services.tenants import CreateTenant
+from nexus.store.schema import audit
 from observer_scene import Scene
 from observer_visitor import visitor
 
@@ -71,7 +72,16 @@ async def test_health_says_what_the_doctor_finds(
     nexus: LiveNexus, admin: httpx2.AsyncClient
 ) -> None:
     shown = (await admin.get("/ui/health")).text
-    for check in ("python", "secrets", "data folder", "keys", "database", "schema", "slack"):
+    for check in (
+        "python",
+        "secrets",
+        "data folder",
+        "keys",
+        "database",
+        "schema",
+        "audit log",
+        "slack",
+    ):
         assert f"<b>{check}</b>" in shown, check
     assert "All is well" in shown
     key = nexus.serving.nexus.observer.house.examine
@@ -90,6 +100,25 @@ async def test_health_says_what_the_doctor_finds(
     assert "All is well" not in open_
     assert "others on this machine can read" in open_
     assert "chmod 600" in open_
+
+
+async def test_health_says_that_somebody_meddled_with_the_audit_log(
+    nexus: LiveNexus, admin: httpx2.AsyncClient
+) -> None:
+    store = nexus.serving.nexus.platform.store
+    await nexus.admin.agent("audited")
+    whole = "whole, as far as its 1,000 newest entries go"
+    assert whole in (await admin.get("/ui/health")).text
+    newest = await store.read(lambda tx: tx.rows(audit.select().order_by(audit.c.seq.desc()))[0])
+    place = (audit.c.tenant_id == newest["tenant_id"]) & (audit.c.seq == newest["seq"])
+    await store.write(lambda tx: tx.change(audit.update().where(place).values(actor="nobody")))
+    changed = (await admin.get("/ui/health")).text
+    assert whole not in changed
+    assert f"entry {newest['seq']} is not what was written there" in changed
+    await store.write(lambda tx: tx.change(audit.delete().where(place)))
+    assert f"entry {newest['seq']} is missing" in (await admin.get("/ui/health")).text
+    await store.write(lambda tx: tx.insert(audit, dict(newest)))
+    assert whole in (await admin.get("/ui/health")).text
 
 
 async def _tenant(nexus: LiveNexus) -> str:

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, Page, expect
 from browser import PHONE, person
 from live_nexus import ADMIN_SECRET, LiveNexus, nexus_process
 from nexus.observer.site import ADMIN_PAGES, PAGES, address
-from observer_scene import CORPUS, Scene
+from observer_scene import Scene
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,84 +29,6 @@ async def page(nexus: LiveNexus, browser: Browser) -> AsyncIterator[Page]:
 
 async def live(page: Page) -> None:
     await expect(page.locator("#live")).to_have_attribute("data-state", "on")
-
-
-async def test_a_person_signs_in_is_refused_and_let_in(nexus: LiveNexus, browser: Browser) -> None:
-    async with person(browser, nexus.url) as (page, complaints):
-        await page.goto("/ui/tasks")
-        await page.get_by_label("Client id").fill("admin")
-        await page.get_by_label("Client secret").fill("wrong")
-        await page.get_by_role("button", name="Sign in").click()
-        await expect(page.get_by_role("alert")).to_have_text("Unknown client or wrong secret")
-        complaints.clear()  # the browser notes the 401 itself
-        await page.get_by_label("Client secret").fill(ADMIN_SECRET)
-        await page.get_by_role("button", name="Sign in").click()
-        await expect(page.get_by_role("heading", level=1)).to_have_text("Tasks")
-        await live(page)
-        assert complaints == []
-
-
-async def test_a_task_is_made_and_moves_by_itself_to_done(page: Page, team: Scene) -> None:
-    await page.get_by_role("link", name="New task").click()
-    await page.get_by_label("Title").fill("Review pool.py")
-    await page.get_by_label("What is to be done").fill("Look for leaks.")
-    await page.get_by_role("button", name="Create task").click()
-    await expect(page.get_by_role("heading", level=1)).to_have_text("Review pool.py")
-    stands = page.locator(".facts .pill")
-    await expect(stands).to_have_text("Claimed")
-    holder = next(c for c in team.agents if team.agents[c].named("task_assigned"))
-    task = await team.held(holder)
-    seqs = [message["seq"] for message in team.agents[holder].named("task_assigned")]
-    await team.agents[holder].call("event_ack", {"seqs": seqs})
-    await team.update(holder, task, "IN_PROGRESS")
-    await expect(stands).to_have_text("Running")
-    await team.say(holder, task["taskId"], "I found three.")
-    await expect(page.locator(".thread")).to_contain_text("I found three.")
-    await team.update(holder, task, "DONE", result="Three leaks, all closed.")
-    await expect(stands).to_have_text("Done")
-    await expect(page.locator(".result")).to_have_text("Three leaks, all closed.")
-    await expect(page.locator(".timeline rect.s-IN_PROGRESS")).to_have_count(1)
-    await expect(page.locator(".feed.small")).to_contain_text("was sent it")
-    await expect(page.locator(".feed.small")).to_contain_text("has received it")
-
-
-async def test_a_question_is_answered_where_it_is_seen_first(page: Page, team: Scene) -> None:
-    task = await team.give("Choose a date")
-    holder = await holder_of(team, task["id"])
-    held = await team.held(holder)
-    await team.update(holder, held, "IN_PROGRESS")
-    await team.say(holder, task["id"], "The 24th or the 25th?", "question")
-    await team.update(holder, held, "BLOCKED_ON_HUMAN")
-    ask = page.locator(f"#q{task['id']}")
-    await expect(ask).to_contain_text("The 24th or the 25th?")
-    await ask.get_by_placeholder("Answer").fill("The 25th.")
-    await ask.get_by_role("button", name="Answer").click()
-    heard = await team.agents[holder].until("context_update")
-    assert heard["content"] == "The 25th."
-    assert heard["isHuman"]
-    await expect(page.locator(".facts .pill")).to_have_text("Running")
-    await team.update(holder, held, "DONE")
-    await expect(page.locator(".facts .pill")).to_have_text("Done")
-
-
-async def holder_of(team: Scene, task_id: str) -> str:
-    """Return who was given a task."""
-
-    async def given() -> bool:
-        return any(
-            message["payload"]["taskId"] == task_id
-            for agent in team.agents.values()
-            for message in agent.named("task_assigned")
-        )
-
-    from eventually import eventually
-
-    await eventually(given, what="the task is given to an agent")
-    return next(
-        client_id
-        for client_id, agent in team.agents.items()
-        if any(m["payload"]["taskId"] == task_id for m in agent.named("task_assigned"))
-    )
 
 
 async def test_a_draft_outlives_what_happens_meanwhile(
@@ -177,51 +99,6 @@ async def test_pages_come_back_after_the_server_was_away(
             await admin.post("/groups", name="Made meanwhile", slug="meanwhile")
         await live(page)
         await expect(page.locator(".feed")).to_contain_text("Made meanwhile")
-
-
-async def test_a_viewer_looks_and_finds_nothing_to_press(
-    nexus: LiveNexus, browser: Browser, viewer_id: str, names: dict[str, str]
-) -> None:
-    link = nexus.serving.nexus.observer.link(viewer_id)
-    async with person(browser, nexus.url, link) as (page, complaints):
-        for path in PAGES:
-            await page.goto(address_of(path, names))
-            await live(page)
-            pressed = await page.locator("main button").all_text_contents()
-            assert [words for words in pressed if words != "Filter"] == [], path
-            await expect(page.get_by_role("link", name="New task")).to_have_count(0)
-        # Of a page that is for admins alone the browser notes the 403 itself.
-        assert [said for said in complaints if "403 (Forbidden)" not in said] == []
-
-
-@pytest.mark.parametrize("said", CORPUS)
-async def test_what_people_and_agents_write_is_text(
-    page: Page, nexus: LiveNexus, said: str
-) -> None:
-    task = await nexus.admin.task(
-        said,
-        description=said,
-        metadata={said: said},
-        requiredCapabilities=["nobody-has-it"],
-    )
-    await nexus.admin.say(task["id"], said, author=said)
-    ended = {"status": "FAILED", "error": said}
-    await nexus.admin.http.patch(f"/tasks/{task['id']}/status", json=ended)
-    await page.goto(f"/ui/tasks/{task['id']}")
-    await live(page)
-    await expect(page.get_by_role("heading", level=1)).to_have_text(said)
-    await expect(page.locator(".thread")).to_contain_text(said)
-    await expect(page.locator(".banner")).to_contain_text(said)
-    await expect(page.locator("dl.facts")).to_contain_text(said.replace('"', '\\"'))
-    for path in ("/", "/ui/board", "/ui/tasks"):
-        await page.goto(path)
-        await expect(page.locator("main")).to_contain_text(said)
-    await page.goto("/ui/tasks")
-    await page.get_by_placeholder("Search in titles").fill(said)
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("link", name=said, exact=True).first).to_be_visible()
-    await expect(page.get_by_placeholder("Search in titles")).to_have_value(said)
-    assert await page.locator("main script, main img").count() == 0
 
 
 async def test_signing_out_reaches_the_other_open_page(nexus: LiveNexus, browser: Browser) -> None:

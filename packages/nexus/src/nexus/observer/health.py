@@ -3,18 +3,25 @@
 import asyncio
 import platform as machine
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
 from nexus import __version__
+from nexus.domain import audit_chain
+from nexus.domain.audit_chain import End, audit_key
 from nexus.domain.findings import Finding
 from nexus.domain.principal import Principal
 from nexus.observer.visit import Visit
-from nexus.services import agents, mailbox, readiness, stops, tool_gate
+from nexus.services import agents, audit, mailbox, readiness, stops, tool_gate
 from nexus.services.resources import Backlog, KnownTool
 from nexus.services.stops import Reason
+from nexus.store import StoreError
 from nexus.store.tx import Tx
+
+_AUDITED = 1_000
+"""So many of the audit log's newest entries are looked at each time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,21 +32,15 @@ class Health:
     is_current: bool
     boxes: list[Backlog]
     tools: list[KnownTool]
+    audited: list[audit_chain.Finding]
 
 
 async def page(visit: Visit) -> Response:
     """Show the kill switch, what checks have found, integrations and versions."""
     house, tenant_id = visit.house, visit.claimed.tenant_id
     began = time.perf_counter()
-    gate = house.gate()
-    found = await visit.read(
-        lambda tx, caller: Health(
-            online=agents.counts(tx, caller.tenant_id)[1],
-            is_current=readiness.schema_is_current(tx),
-            boxes=mailbox.backlog(tx, caller.tenant_id),
-            tools=tool_gate.all_tools(tx, gate, caller.tenant_id),
-        )
-    )
+    kept = await asyncio.to_thread(_kept, visit)  # before the look, which sees no less then
+    found = await visit.read(lambda tx, caller: _health(tx, caller, visit, kept))
     answered_ms = (time.perf_counter() - began) * 1000
     checked = await asyncio.to_thread(house.examine, tenant_id)
     findings = [*checked, *_here(visit, found, answered_ms)]
@@ -48,10 +49,32 @@ async def page(visit: Visit) -> Response:
     return visit.page("health.html", health=found, findings=findings, facts=_facts(visit))
 
 
+def _kept(visit: Visit) -> list[End]:
+    """Return how far the tenant's audit log went; nothing where no file says so that is whole."""
+    try:
+        ends = visit.house.anchors()
+    except StoreError:
+        return []  # the check of the keys says so
+    return [end for end in ends if end.tenant_id == visit.claimed.tenant_id]
+
+
+def _health(tx: Tx, caller: Principal, visit: Visit, kept: Iterable[End]) -> Health:
+    house, tenant_id = visit.house, caller.tenant_id
+    key = audit_key(house.platform.pepper)
+    return Health(
+        online=agents.counts(tx, tenant_id)[1],
+        is_current=readiness.schema_is_current(tx),
+        boxes=mailbox.backlog(tx, tenant_id),
+        tools=tool_gate.all_tools(tx, house.gate(), tenant_id),
+        audited=audit.walked(tx, key, tenant_id, kept, _AUDITED)[1],
+    )
+
+
 def _here(visit: Visit, found: Health, answered_ms: float) -> list[Finding]:
     return [
         Finding(check="store", status="ok", found=f"answered within {answered_ms:.0f} ms"),
         _schema(is_current=found.is_current),
+        _audit(found.audited),
         _slack(visit),
         *(_deliveries(box) for box in found.boxes if box.failed),
         *(_tool(tool) for tool in found.tools if tool.problem is not None),
@@ -63,6 +86,17 @@ def _schema(*, is_current: bool) -> Finding:
         return Finding(check="schema", status="ok", found="this version's")
     fix = "run `nexus migrate`"
     return Finding(check="schema", status="fail", found="not this version's", fix=fix)
+
+
+def _audit(problems: Sequence[audit_chain.Finding]) -> Finding:
+    name = "audit log"
+    if not problems:
+        found = f"whole, as far as its {_AUDITED:,} newest entries go"
+        return Finding(check=name, status="ok", found=found)
+    first, more = problems[0], len(problems) - 1
+    found = f"entry {first.seq} {first.problem}" + (f", and {more:,} more" if more else "")
+    fix = "see `nexus audit verify`; after a restored backup, --accept"
+    return Finding(check=name, status="fail", found=found, fix=fix)
 
 
 def _slack(visit: Visit) -> Finding:

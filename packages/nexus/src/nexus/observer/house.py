@@ -1,10 +1,11 @@
 """Where it is said what every page of the Observer needs: the platform, the look, the news."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from nexus.domain.audit_chain import End
 from nexus.domain.findings import Finding
 from nexus.observer.links import Links
 from nexus.observer.look import Look
@@ -29,12 +30,22 @@ def nothing_found(tenant_id: str) -> list[Finding]:
     return []
 
 
+Anchors = Callable[[], Collection[End]]
+"""Returns how far the audit logs went when last kept outside of the database."""
+
+
+def nothing_kept() -> Collection[End]:
+    """Return nothing, where nothing is kept."""
+    return ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class House:
     """The parts that the pages share; made once.
 
     ``gate`` returns what calls of tools are judged by just now; ``workspace`` is the Slack that
-    this node is connected with, if any; ``examine`` checks the installation, on a thread.
+    this node is connected with, if any; ``examine`` checks the installation, and ``anchors`` are
+    read, on a thread.
     """
 
     platform: Platform
@@ -47,3 +58,4 @@ class House:
     gate: Callable[[], Gate] = Gate
     workspace: Workspace | None = None
     examine: Examine = nothing_found
+    anchors: Anchors = nothing_kept

@@ -31,7 +31,14 @@ from nexus.observer import (
     tool_acts,
     tool_pages,
 )
-from nexus.observer.house import Examine, House, Recognise, nothing_found
+from nexus.observer.house import (
+    Anchors,
+    Examine,
+    House,
+    Recognise,
+    nothing_found,
+    nothing_kept,
+)
 from nexus.observer.links import Links
 from nexus.observer.look import Look
 from nexus.observer.newsroom import Newsroom
@@ -135,6 +142,7 @@ class Observer:
         gate: Callable[[], Gate] = Gate,
         workspace: Workspace | None = None,
         examine: Examine = nothing_found,
+        anchors: Anchors = nothing_kept,
     ) -> None:
         self.house = House(
             platform=platform,
@@ -147,6 +155,7 @@ class Observer:
             gate=gate,
             workspace=workspace,
             examine=examine,
+            anchors=anchors,
         )
         self._router = Router([*self._routes()], redirect_slashes=False, default=self._nowhere)
 

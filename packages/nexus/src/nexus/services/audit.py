@@ -136,13 +136,23 @@ def verify(
     slugs = {row["id"]: row["slug"] for row in tx.rows(sa.select(tenants.c.id, tenants.c.slug))}
     kept = {row["tenant_id"] for row in tx.rows(sa.select(audit.c.tenant_id).distinct())}
     for tenant_id in sorted({*slugs, *kept, *known}):
-        begin = None if newest is None else _before(tx, tenant_id, newest)
-        walk = Walk(key, tenant_id, known.get(tenant_id, ()), begin)
-        entries = _all(tx, tenant_id, -(2**63) if begin is None else begin.seq)
-        findings = [found for entry in entries for found in walk.step(entry)]
-        findings += walk.finish()
+        end, findings = walked(tx, key, tenant_id, known.get(tenant_id, ()), newest)
         slug = slugs.get(tenant_id, tenant_id)
-        yield Verdict(tenant_id=tenant_id, slug=slug, end=walk.end, findings=findings)
+        yield Verdict(tenant_id=tenant_id, slug=slug, end=end, findings=findings)
+
+
+def walked(
+    tx: Tx, key: bytes, tenant_id: str, anchors: Iterable[End], newest: int | None = None
+) -> tuple[End, list[Finding]]:
+    """Look at one tenant's chain; return how far it goes and what was found.
+
+    From its beginning, or at its ``newest`` entries alone.
+    """
+    begin = None if newest is None else _before(tx, tenant_id, newest)
+    walk = Walk(key, tenant_id, anchors, begin)
+    entries = _all(tx, tenant_id, -(2**63) if begin is None else begin.seq)
+    findings = [found for entry in entries for found in walk.step(entry)]
+    return walk.end, [*findings, *walk.finish()]
 
 
 def _before(tx: Tx, tenant_id: str, newest: int) -> End | None:
