@@ -1,6 +1,7 @@
 """Leases: who gets them, how they are fenced, how they end."""
 
 import pytest
+import sqlalchemy as sa
 
 from nexus.domain.errors import (
     AlreadyClaimed,
@@ -24,6 +25,7 @@ from nexus.services import (
 )
 from nexus.store import Tx
 from nexus.store.schema import agents
+from nexus.store.schema import tasks as tasks_table
 from oblivion.protocol import MAX_FRAME_BYTES, ActiveTask, TaskStatus
 from service_world import NODE, ServiceWorld, done, update
 
@@ -185,6 +187,21 @@ def test_a_failed_attempt_is_tried_again_after_a_pause_and_ends_readably(
         world.time.advance(seconds=5)
     after = world.show(task.id)
     assert (after.status, after.error) == (TaskStatus.FAILED, "ValueError: 2")
+
+
+def test_attempts_that_fail_together_are_not_tried_again_together(world: ServiceWorld) -> None:
+    """So that what brought them down is not met by all of them in the same moment again."""
+    agent = world.agent("a")
+    world.connect(agent, max_concurrency=20)
+    made = [world.task() for _ in range(20)]
+    assert lease(world) == 20
+    for task in made:
+        world.run(attempts.update, agent, update(task, TaskStatus.FAILED, error="down"))
+    resting = sa.select(tasks_table.c.not_before).where(tasks_table.c.attempts_used == 1)
+    pauses = [row["not_before"] - world.time.now for row in world.run(lambda tx: tx.rows(resting))]
+    assert len(pauses) == 20
+    assert len(set(pauses)) > 1
+    assert all(1_000 <= pause <= 1_250 for pause in pauses)
 
 
 def test_a_task_that_kills_every_agent_ends_readably_and_alone(world: ServiceWorld) -> None:

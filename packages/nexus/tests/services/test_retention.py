@@ -1,5 +1,7 @@
 """Tables that grow with traffic have a bound."""
 
+from typing import Any
+
 import pytest
 
 from nexus.domain.errors import NotReady
@@ -16,11 +18,21 @@ from nexus.services import (
     sessions,
 )
 from nexus.services.agents import Wake
-from nexus.store import Tx
+from nexus.store import Tx, schema
 from oblivion.protocol import AgentReady, GapPayload
 from service_world import NODE, ServiceWorld
 
 DAY_S = 24 * 3600
+PASSING: dict[str, tuple[int, str, dict[str, Any]]] = {
+    "idempotency_keys": (
+        DAY_S,
+        "created_at",
+        {"client_id": "c", "key": "k", "fingerprint": "f", "status": 200, "answer": {}},
+    ),
+    "writers": (DAY_S, "seen_at", {"id": "w", "commits": 1}),
+    "slack_approvals": (30 * DAY_S, "created_at", {"call_id": "c", "channel_id": "C", "ts": "1"}),
+}
+"""What serves for a while only: how many seconds, by which column, and a row of it."""
 
 
 def test_acknowledged_events_go_after_a_week_and_others_stay(world: ServiceWorld) -> None:
@@ -52,6 +64,27 @@ def test_the_feed_goes_after_a_month(world: ServiceWorld) -> None:
     world.time.advance(seconds=30 * DAY_S + 1)
     world.run(retention.prune)
     assert world.run(activity.newest, world.admin.tenant_id, limit=10) == []
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_what_serves_for_a_while_goes_when_that_is_over(world: ServiceWorld, name: str) -> None:
+    keep_s, age, row = PASSING[name]
+    table = schema.metadata.tables[name]
+
+    def there(tx: Tx) -> bool:
+        mine = [table.c[column] == value for column, value in row.items() if value != {}]
+        return bool(tx.rows(table.select().where(*mine)))
+
+    def put(tx: Tx) -> None:
+        tx.insert(table, {**row, age: tx.now})
+
+    world.run(put)
+    world.time.advance(seconds=keep_s)
+    world.run(retention.prune)
+    assert world.run(there)
+    world.time.advance(seconds=1)
+    world.run(retention.prune)
+    assert not world.run(there)
 
 
 SMALL = Limits(keep_unheard_ms=30 * DAY_S * 1000, most_unheard=3)

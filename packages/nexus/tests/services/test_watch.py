@@ -1,5 +1,7 @@
 """The clock is no measure where nobody watched it, or where it was set."""
 
+import asyncio
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -7,18 +9,19 @@ from typing import ParamSpec, TypeVar
 import pytest
 import sqlalchemy as sa
 
+from eventually import eventually
 from nexus.audit_anchor import AuditAnchor
 from nexus.bus import LocalBus
 from nexus.delivery.caretaker import Caretaker
 from nexus.delivery.hub import Hub
 from nexus.domain.watch import NOTE_EVERY_MS, OUTAGE_MS, SET_BACK_MS, is_set_back, is_unwatched
-from nexus.services import attempts, dispatch, watch
+from nexus.services import attempts, calls, dispatch, watch
 from nexus.services.platform import Platform
 from nexus.services.signing import Keyring
 from nexus.services.tokens import Tokens
 from nexus.store import Tx
 from nexus.store.recent import RecentEvents
-from nexus.store.schema import sessions
+from nexus.store.schema import call_answers, sessions
 from nexus.store.unit_of_work import Service
 from oblivion.protocol import Task, TaskStatus
 from service_world import NODE, ServiceWorld, update
@@ -139,3 +142,19 @@ def sessions_open(tx: Tx) -> int:
     row = tx.one(sa.select(sa.func.count().label("n")).where(sessions.c.closed_at.is_(None)))
     assert row is not None
     return int(row["n"])
+
+
+async def test_whoever_takes_care_drops_what_is_past_its_time(
+    world: ServiceWorld, caretaker: Caretaker
+) -> None:
+    world.run(calls.once, world.agent("a"), "id", lambda tx: {"acknowledged": True})
+    world.time.advance(seconds=25 * HOUR_S)
+
+    async def is_gone() -> bool:
+        return not world.run(lambda tx: tx.rows(call_answers.select()))
+
+    caring = asyncio.create_task(caretaker.run())
+    await eventually(is_gone, what="the answer of yesterday's call is dropped")
+    caring.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await caring

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from fake_time import FakeTime
 from nexus.domain.errors import Unavailable
 from nexus.services import leases
-from nexus.store import SqliteDatabase, Tx
+from nexus.store import SqliteDatabase, Tx, group_commit
 from nexus.store.schema import meta
 from nexus.store.unit_of_work import SqliteUnitOfWork
 
@@ -20,6 +20,37 @@ from nexus.store.unit_of_work import SqliteUnitOfWork
 def put(tx: Tx, key: str) -> str:
     tx.insert(meta, {"key": key, "value": key})
     return key
+
+
+async def test_an_answer_means_synced_to_disk_and_not_merely_written(tmp_path: Path) -> None:
+    """With less than FULL, SQLite leaves a commit in the machine's memory in WAL mode."""
+    database = SqliteDatabase(tmp_path / "nexus.db")
+    database.migrate()
+    store = SqliteUnitOfWork(database, FakeTime(), lambda _: None)
+    said = [
+        await store.write(lambda tx, name=name: tx.scalar(sa.text(f"PRAGMA {name}")))  # type: ignore[misc]  # a setting is no table
+        for name in ("synchronous", "journal_mode")
+    ]
+    assert said == [2, "wal"]
+    await store.close()
+    database.close()
+
+
+async def test_more_commands_than_may_wait_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "MOST_WAITING", 2)
+    database = SqliteDatabase(tmp_path / "nexus.db")
+    database.migrate()
+    store = SqliteUnitOfWork(database, FakeTime(), lambda _: None)
+    wishes = [store.write(put, key) for key in ("first", "second", "one too many")]
+    *kept, refused = await asyncio.gather(*wishes, return_exceptions=True)
+    assert kept == ["first", "second"]
+    assert isinstance(refused, Unavailable)
+    assert "wait for the database already" in refused.message
+    assert await store.write(put, "later") == "later"
+    await store.close()
+    database.close()
 
 
 async def test_a_locked_database_refuses_the_write_and_recovers_by_itself(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ ADMIN_SECRET = "obv_" + "admin-secret-of-the-tests".ljust(43, "-")
 AGENT_SECRET = "obv_" + "agent-secret-of-the-tests".ljust(43, "-")
 """In the form of secrets that Nexus makes, which are checked quickly."""
 DEADLINE_S = 15.0
+START_DEADLINE_S = 45.0
+"""A process loads for two seconds, and on a machine that is busy with others for far longer."""
 
 
 class Databases:
@@ -188,7 +190,7 @@ class NexusProcess:
         await self._until_live()
 
     async def _until_live(self) -> None:
-        async with asyncio.timeout(DEADLINE_S), httpx2.AsyncClient() as http:
+        async with asyncio.timeout(START_DEADLINE_S), httpx2.AsyncClient() as http:
             while True:
                 with contextlib.suppress(httpx2.TransportError):
                     if (await http.get(self.url + "/livez")).is_success:
@@ -217,8 +219,8 @@ async def nexus_process(
 ) -> AsyncIterator[NexusProcess]:
     """Run ``nexus serve`` until the block ends."""
     process = NexusProcess(data_dir, port, **environment)
-    await process.start()
     try:
+        await process.start()
         yield process
     finally:
         await process.kill()
