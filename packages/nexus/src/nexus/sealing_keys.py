@@ -9,14 +9,14 @@ from nexus.services.sealing import SealingKey, SealingKeys
 
 
 class SealingKeyFile:
-    """``secrets.key``: a key in hexadecimal a line, the newest first.
+    """``secrets.key``: a key in hexadecimal a line, that which seals first.
 
     ``chosen`` are texts that take the place of the file, the newest first. The file is read each
     time, so that one which was put there is taken up without a restart.
     """
 
     def __init__(self, data_dir: Path, chosen: Sequence[str] = ()) -> None:
-        self._path = data_dir / "secrets.key"
+        self.path = data_dir / "secrets.key"
         self._chosen = tuple(chosen)
 
     @property
@@ -33,14 +33,14 @@ class SealingKeyFile:
         if self._chosen:
             return SealingKeys.of([SealingKey.of_text(text) for text in self._chosen])
         try:
-            lines = self._path.read_text().split()
+            lines = self.path.read_text().split()
             return SealingKeys.of([SealingKey(secret=bytes.fromhex(line)) for line in lines])
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise Conflict(f"{self._path} is damaged; restore it from a backup") from error
+            raise Conflict(f"{self.path} is damaged; restore it from a backup") from error
         except OSError as error:
-            raise Conflict(f"cannot read {self._path}: {error.strerror}") from error
+            raise Conflict(f"cannot read {self.path}: {error.strerror}") from error
 
     def make(self) -> SealingKeys:
         """Make the first key, and keep it.
@@ -59,6 +59,6 @@ class SealingKeyFile:
             Conflict: they cannot be written.
         """
         try:
-            write_private(self._path, "".join(f"{key.secret.hex()}\n" for key in keys.keys))
+            write_private(self.path, "".join(f"{key.secret.hex()}\n" for key in keys.keys))
         except OSError as error:
-            raise Conflict(f"cannot write {self._path}: {error.strerror}") from error
+            raise Conflict(f"cannot write {self.path}: {error.strerror}") from error

@@ -16,7 +16,10 @@ from nexus.settings import Settings
 from nexus.store import Database, DataDirError
 
 OLDEST_PYTHON = (3, 11)
-PRIVATE_FILES = ("signing.key", "pepper.key", "admin-credentials.json", "audit-anchor.json")
+PRIVATE_FILES = (
+    *("signing.key", "pepper.key", "secrets.key"),
+    *("admin-credentials.json", "audit-anchor.json"),
+)
 _ANYBODY = 0o077
 
 

@@ -107,6 +107,48 @@ def test_a_rotation_that_died_is_done_again(tmp_path: Path) -> None:
         server.close()
 
 
+def test_a_key_is_everywhere_before_it_seals(tmp_path: Path) -> None:
+    """The next key is prepared, copied to the other nodes, and only then seals."""
+    server = ServerProcess(tmp_path / "data")
+    try:
+        server.start()
+        nexus = CommandLine(environment=server.environment, cwd=tmp_path)
+        nothing = nexus("secrets", "rotate", "--prepare")
+        assert (nothing.code, "nothing to prepare" in nothing.err) == (2, True)
+        nexus("secrets", "set", "first", stdin=VALUE)
+        path = server.data_dir / "secrets.key"
+        old, before = path.read_text().strip(), sealed(server.data_dir)
+        prepared = nexus("secrets", "rotate", "--prepare", "--json").json["key"]
+        assert nexus("secrets", "rotate", "--prepare", "--json").json["key"] == prepared
+        copied = path.read_text().split()
+        assert (copied[0], len(copied), sealed(server.data_dir)) == (old, 2, before)
+        assert nexus("secrets", "rotate", "--json").json == {"key": prepared, "secrets": 1}
+        assert path.read_text().split() == copied[1:]
+    finally:
+        server.close()
+
+
+def test_the_doctor_opens_every_secret_with_the_keys_at_hand(nexus: CommandLine) -> None:
+    doctor = ("doctor", "--json")
+    assert "tool secrets" not in {one["check"] for one in nexus(*doctor).json["items"]}
+    nexus("secrets", "set", "github", stdin=VALUE)
+    (found,) = [one for one in nexus(*doctor).json["items"] if one["check"] == "tool secrets"]
+    assert (found["status"], found["found"]) == ("ok", "the keys here open all 1")
+    path = Path(nexus.environment["NEXUS_DATA_DIR"]) / "secrets.key"
+    kept = path.read_text()
+    for wrong, said in (
+        ("ab" * 32, "the secret github cannot be opened: it was sealed with the key"),
+        ("?", "secrets.key is damaged"),
+    ):
+        path.write_text(wrong)
+        examined = nexus(*doctor)
+        (found,) = [one for one in examined.json["items"] if one["check"] == "tool secrets"]
+        assert (examined.code, found["status"], said in found["found"]) == (1, "fail", True)
+        assert "copy secrets.key" in found["fix"]
+        assert VALUE not in examined.out
+    path.write_text(kept)
+
+
 def test_there_is_a_first_key_before_there_is_a_secret(local: CommandLine, tmp_path: Path) -> None:
     assert "seals 0 secrets" in local("secrets", "rotate").out
     assert len((tmp_path / "data" / "secrets.key").read_text().split()) == 1

@@ -75,6 +75,7 @@ NO_STEPS = {
     "vault.put": _FOR_TOOLS,
     "vault.remove": _FOR_TOOLS,
     "vault.reseal": _FOR_TOOLS,
+    "vault.unopened": _FOR_TOOLS,
     "vault.values": _FOR_TOOLS,
     "audit.append": _FOR_THE_LAW,
     "audit.newest": _FOR_THE_LAW,

@@ -110,7 +110,7 @@ def test_without_its_key_a_secret_neither_opens_nor_gets_company(
     world: ServiceWorld, source: Source, wrong: Source
 ) -> None:
     put(world, source, "a")
-    with pytest.raises(Conflict, match=r"cannot be opened: .*; restore secrets\.key"):
+    with pytest.raises(Conflict, match=r"cannot be opened: .*; copy secrets\.key"):
         read(world, wrong, "a")
     with pytest.raises(Conflict, match="the key of the secrets that are kept already is not here"):
         put(world, wrong, "b")
@@ -127,6 +127,32 @@ def test_a_new_key_seals_all_anew(world: ServiceWorld, source: Source) -> None:
     assert (counts, world.run(vault.keys_used)) == ({world.admin.tenant_id: 2}, {new.id})
     source.keys = [new]
     assert (read(world, source, "a"), read(world, source, "b")) == (VALUE, "another-secret")
+
+
+def test_a_key_that_other_nodes_may_not_have_yet_seals_nothing(
+    world: ServiceWorld, source: Source
+) -> None:
+    put(world, source, "a")
+    old, prepared = source.keys[0], SealingKey.fresh()
+    source.keys = [prepared, old]
+    put(world, source, "b")
+    assert world.run(vault.keys_used) == {old.id}
+    world.run(vault.reseal, SealingKeys.of(source.keys))
+    other_node = Source(old, prepared)  # its file is that of before
+    put(world, other_node, "c")
+    assert world.run(vault.keys_used) == {prepared.id}
+
+
+def test_it_is_known_which_secrets_do_not_open(world: ServiceWorld, source: Source) -> None:
+    assert world.run(vault.unopened, source.read()) == (0, [])
+    put(world, source, "a")
+    put(world, source, "b")
+    assert world.run(vault.unopened, source.read()) == (2, [])
+    change(world, sealed="AAAA")
+    said = "the secret a cannot be opened: what is stored was changed, or is another secret's"
+    assert world.run(vault.unopened, source.read()) == (2, [said])
+    none = [f"the secret {name} cannot be opened: there is no key" for name in "ab"]
+    assert world.run(vault.unopened, None) == (2, none)
 
 
 def test_a_secret_that_cannot_be_opened_stops_a_rotation(

@@ -93,4 +93,5 @@ def _examine_installation(wish: Wish, config: Path | None) -> Iterator["Finding"
         yield self_checks.data_folder(settings.data_dir)
         yield from self_checks.private_files(settings)
         yield from checks.schema(settings)
+        yield from safety_checks.sealed_secrets(settings)
         yield from safety_checks.audit_log(settings)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from nexus.sealing_keys import SealingKeyFile
-    from nexus.services.sealing import SealingKeys
+    from nexus.services.sealing import SealingKey, SealingKeys
     from nexus.settings import Settings
 
 app = typer.Typer(
@@ -28,6 +28,14 @@ SECRETS = "/observer/secrets"
 
 NameArgument = Annotated[
     str, typer.Argument(metavar="NAME", help="What settings call it, in ${secret:NAME}.")
+]
+
+PrepareOption = Annotated[
+    bool,
+    typer.Option(
+        "--prepare",
+        help="Only put the next key into secrets.key, to be copied to other nodes before it seals.",
+    ),
 ]
 
 COLUMNS: Columns = {
@@ -70,7 +78,10 @@ def remove(session: Session, name: NameArgument) -> None:
 
 @app.command()
 def rotate(
-    data_dir: DataDirOption = None, config: ConfigOption = None, json: JsonOption = False
+    prepare: PrepareOption = False,
+    data_dir: DataDirOption = None,
+    config: ConfigOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Make a new key, and seal all secrets of this installation with it; the old one is forgotten.
 
@@ -83,12 +94,40 @@ def rotate(
     settings = load(config=config, data_dir=data_dir)
     if not settings.data_dir.is_dir():
         raise BadUsage(f"there is no data folder {settings.data_dir}; name it with --data-dir")
+    out = Output(json=json)
     with one_line_errors():
         settings.refuse_weak_secrets()
         source = SealingKeyFile(settings.data_dir, settings.sealing_secrets)
+        if prepare:
+            key = _prepare(settings, source)
+            said = (
+                f"key {key.id} is in {source.path}; copy the file to the other nodes, then rotate"
+            )
+            out.done(said, {"key": key.id, "secrets": 0})
+            return
         keys, count = _reseal(settings, source)
     sentence = f"key {keys.keys[0].id} seals {count} secrets from now on"
-    Output(json=json).done(sentence, {"key": keys.keys[0].id, "secrets": count})
+    out.done(sentence, {"key": keys.keys[0].id, "secrets": count})
+
+
+def _prepare(settings: "Settings", source: "SealingKeyFile") -> "SealingKey":
+    """Put the next key beside the one that seals, and return it."""
+    from nexus.services import vault
+    from nexus.services.sealing import SealingKey, SealingKeys
+
+    if source.is_chosen:
+        raise BadUsage("NEXUS_SECRETS_KEY takes the place of the file; put the next key there")
+    with at_hand(settings) as hand:
+        vault.lock(hand.tx)
+        keys, used = source.read(), vault.keys_used(hand.tx)
+        if keys is None or not used:
+            raise BadUsage("no secret is sealed yet, so that there is nothing to prepare")
+        waiting = keys.unused(used)
+        if waiting:
+            return waiting[0]
+        fresh = SealingKey.fresh()
+        source.write(SealingKeys((*keys.keys, fresh)))
+        return fresh
 
 
 def _reseal(settings: "Settings", source: "SealingKeyFile") -> "tuple[SealingKeys, int]":
@@ -97,7 +136,7 @@ def _reseal(settings: "Settings", source: "SealingKeyFile") -> "tuple[SealingKey
 
     with at_hand(settings) as hand:
         vault.lock(hand.tx)
-        keys = _renewed(source)
+        keys = _renewed(source, vault.keys_used(hand.tx))
         counts = vault.reseal(hand.tx, keys)
         for tenant in tenants.list_all(hand.tx):
             hand.tell(
@@ -113,13 +152,17 @@ def _reseal(settings: "Settings", source: "SealingKeyFile") -> "tuple[SealingKey
     return keys, sum(counts.values())
 
 
-def _renewed(source: "SealingKeyFile") -> "SealingKeys":
+def _renewed(source: "SealingKeyFile", used: "Collection[str]") -> "SealingKeys":
+    """Return the keys led by the new one: that which was prepared, or a fresh one."""
     from nexus.services.sealing import SealingKey, SealingKeys
 
     keys = source.read()
     if keys is not None and source.is_chosen:
         return keys
-    renewed = SealingKeys((SealingKey.fresh(), *(keys.keys if keys else ())))
+    known = () if keys is None else keys.keys
+    prepared = keys.unused(used) if keys is not None and used else ()
+    newest = prepared[0] if prepared else SealingKey.fresh()
+    renewed = SealingKeys((newest, *(key for key in known if key is not newest)))
     source.write(renewed)
     return renewed
 

@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -60,7 +60,7 @@ class Sealed:
 
 @dataclass(frozen=True)
 class SealingKeys:
-    """The keys of an installation, the newest first, which seals; those before it still open."""
+    """The keys of an installation, that which seals first; the others open what they sealed."""
 
     keys: tuple[SealingKey, ...]
 
@@ -77,6 +77,14 @@ class SealingKeys:
     def by_id(self) -> dict[str, SealingKey]:
         """Each key by its name."""
         return {key.id: key for key in self.keys}
+
+    def led_by(self, ids: Collection[str]) -> "SealingKeys":
+        """Return the same keys, with those of these names first."""
+        return SealingKeys(tuple(sorted(self.keys, key=lambda key: key.id not in ids)))
+
+    def unused(self, used: Collection[str]) -> tuple[SealingKey, ...]:
+        """Return the keys whose names are not among these."""
+        return tuple(key for key in self.keys if key.id not in used)
 
     def seal(self, secret: str, *about: str) -> Sealed:
         """Seal a secret; it opens only where it is said again what it is ``about``."""

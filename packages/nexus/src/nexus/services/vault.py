@@ -20,9 +20,9 @@ MOST_SECRETS = 1000
 SHORTEST = 8
 LONGEST = 16_384
 
-_MEND = (
-    "restore secrets.key (or NEXUS_SECRETS_KEY) as it was, or remove the secrets that it sealed "
-    "and set them anew"
+MEND = (
+    "copy secrets.key (or NEXUS_SECRETS_KEY) from the node where `nexus secrets rotate` was run, "
+    "or restore it as it was; failing that, remove the secrets that it sealed and set them anew"
 )
 
 
@@ -128,6 +128,18 @@ def reseal(tx: Tx, keys: SealingKeys) -> dict[str, int]:
     return resealed
 
 
+def unopened(tx: Tx, keys: SealingKeys | None) -> tuple[int, list[str]]:
+    """Return how many secrets are kept, and of those that these keys do not open, why."""
+    rows = tx.rows(tool_secrets.select().order_by(tool_secrets.c.tenant_id, tool_secrets.c.name))
+    problems: list[str] = []
+    for row in rows:
+        try:
+            _opened(keys, row)
+        except Conflict as error:
+            problems.append(error.message.partition("; ")[0])
+    return len(rows), problems
+
+
 def keys_used(tx: Tx) -> set[str]:
     """Return the names of the keys that secrets are sealed with."""
     return {row["key_id"] for row in tx.rows(sa.select(tool_secrets.c.key_id).distinct())}
@@ -139,25 +151,26 @@ def lock(tx: Tx) -> None:
 
 
 def _sealing(tx: Tx, source: KeySource) -> SealingKeys:
-    """Return the keys to seal with, which must be those of whatever is sealed already."""
+    """Return the keys, led by the one to seal with: that of whatever is sealed already."""
     lock(tx)
     keys = source.read()
     used = keys_used(tx)
     if keys is None and not used:
         return source.make()
     if keys is None or used - keys.by_id.keys():
-        raise Conflict(f"the key of the secrets that are kept already is not here; {_MEND}")
-    return keys
+        raise Conflict(f"the key of the secrets that are kept already is not here; {MEND}")
+    # Other nodes may not have a newer one yet: it seals when `nexus secrets rotate` has it do so.
+    return keys.led_by(used)
 
 
 def _opened(keys: SealingKeys | None, row: Row) -> str:
     if keys is None:
-        raise Conflict(f"the secret {row['name']} cannot be opened: there is no key; {_MEND}")
+        raise Conflict(f"the secret {row['name']} cannot be opened: there is no key; {MEND}")
     try:
         sealed = Sealed(key_id=row["key_id"], text=row["sealed"])
         return keys.open(sealed, row["tenant_id"], row["name"])
     except Unsealable as error:
-        said = f"the secret {row['name']} cannot be opened: {error}; {_MEND}"
+        said = f"the secret {row['name']} cannot be opened: {error}; {MEND}"
         raise Conflict(said) from None
 
 
