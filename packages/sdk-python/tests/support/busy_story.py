@@ -5,6 +5,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -160,6 +161,8 @@ class Story:
                 assert max(Counter(heard).values(), default=0) <= 1, task
             once = {text for call in task.calls for text in call}
             assert not once & set(task.aside), task
+            if self._policy == "interrupt":  # a handler that begins again is told all that was said
+                assert all(new[: len(old)] == old for old, new in pairwise(task.calls)), task
             if self._policy == "steer":
                 assert sum(len(call) for call in task.calls) == len(once), task
 
