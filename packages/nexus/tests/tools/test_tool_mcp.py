@@ -1,7 +1,8 @@
-"""MCP servers as tools of a real Nexus: somebody else's from PyPI, and one of the tests' own."""
+"""MCP servers as tools of a real Nexus: strangers' from PyPI and npm, one of the tests' own."""
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -16,8 +17,10 @@ from eventually import eventually
 from free_port import free_port
 from live_nexus import LiveNexus, live_nexus, nexus_process
 from nexus.settings import SettingsError
+from npm_packages import fetched, node
 from oblivion import OblivionClient
 
+FILESYSTEM = "@modelcontextprotocol/server-filesystem@2026.8.31"
 PROGRAM = Path(__file__).parents[1] / "support" / "mcp_program.py"
 TOKEN = "sesame-open-please"
 
@@ -100,6 +103,39 @@ tools = ["time.*"]
         assert (wrong.success, wrong.code) == (False, "invalid_params")
         nowhere = await client.request_tool("time", "get_current_time", {"timezone": "Nowhere"})
         assert (nowhere.success, nowhere.code) == (False, "tool_failed")
+
+
+@pytest.mark.timeout(180)  # the first time, npm fetches it
+async def test_a_server_from_npm_works_by_configuration_alone(tmp_path: Path) -> None:
+    """The server itself keeps to the folder that it is started with."""
+    program = await asyncio.to_thread(fetched, FILESYSTEM)
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "notes.txt").write_text("some notes\n")
+    script = program / "@modelcontextprotocol/server-filesystem/dist/index.js"
+    toml = f"""
+[tools.files]
+command = {json.dumps([node(), str(script), str(files)])}
+
+[[tool_rules]]
+tools = ["files.read_*", "files.write_file"]
+"""
+    async with nexus_with(tmp_path, toml) as nexus, asker(nexus) as client:
+        await there(client, "files")
+
+        async def ask(action: str, name: str | Path, **more: str) -> Any:
+            params = {"path": str(files / name), **more}
+            return await client.request_tool("files", action, params, timeout=20)
+
+        assert (await ask("read_text_file", "notes.txt")).data == {"content": "some notes\n"}
+        assert (await ask("write_file", "new.txt", content="new")).success
+        assert (files / "new.txt").read_text() == "new"
+        outside = await ask("read_text_file", tmp_path / "nexus.toml")
+        assert (outside.code, "outside allowed directories" in outside.error) == (
+            "tool_failed",
+            True,
+        )
+        assert (await ask("list_directory", "")).code == "not_allowed"
 
 
 async def test_what_a_server_does_becomes_a_result_or_a_readable_error(
