@@ -1,41 +1,54 @@
 """Whether the contract notices when the fake Nexus is not as the real one."""
 
-import os
-import subprocess
-import sys
+import contextlib
+from collections.abc import Awaitable, Callable
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
-from planted_differences import PLANTS, VARIABLE
+from contract_sides import Hands, serving
+from planted_differences import PLANTS
+
+Test = Callable[[Hands], Awaitable[None]]
 
 
-def contract(wanted: str, **planted: str) -> subprocess.CompletedProcess[str]:
-    """Run a test of the contract against the fake Nexus, in a process of its own."""
-    folder = str(Path(__file__).parent)
-    only = ["-k", f"fake and {wanted}", "--timeout", "15", "-p", "planted_differences"]
-    support = str(Path(__file__).parents[1] / "support")
-    path = os.pathsep.join([support, os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", folder, *only],
-        env={**os.environ, "PYTHONPATH": path, **planted},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=55,
-    )
+def contract() -> dict[str, Test]:
+    """Return the tests of the contract by their names."""
+    found: dict[str, Test] = {}
+    for path in sorted(Path(__file__).parent.glob("test_contract_*.py")):
+        spec = spec_from_file_location(f"planted_{path.stem}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+        found |= {
+            name.removeprefix("test_"): test
+            for name, test in vars(module).items()
+            if name.startswith("test_")
+        }
+    return found
 
 
-@pytest.mark.soak
+TESTS = contract()
+
+
+async def hold(name: str, folder: Path) -> None:
+    """Hold the fake Nexus to one test of the contract."""
+    async with serving("fake", folder) as side, contextlib.AsyncExitStack() as stack:
+        await TESTS[name](Hands(side, stack))
+
+
 @pytest.mark.parametrize("name", PLANTS)
-def test_a_planted_difference_is_seen(name: str) -> None:
-    _, wanted = PLANTS[name]
-    ran = contract(wanted, **{VARIABLE: name})
-    assert ran.returncode == 1, ran.stdout + ran.stderr
+async def test_a_planted_difference_is_seen(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant, test = PLANTS[name]
+    plant(monkeypatch)
+    with pytest.raises((AssertionError, KeyError, TimeoutError)):
+        await hold(test, tmp_path)
 
 
-@pytest.mark.soak
-def test_without_one_all_is_well() -> None:
-    wanted = " or ".join(sorted({wanted for _, wanted in PLANTS.values()}))
-    ran = contract(f"({wanted})")
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+@pytest.mark.parametrize("test", sorted({test for _, test in PLANTS.values()}))
+async def test_without_one_all_is_well(test: str, tmp_path: Path) -> None:
+    await hold(test, tmp_path)

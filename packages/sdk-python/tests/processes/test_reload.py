@@ -3,9 +3,15 @@
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+import watchfiles
+
 from agent_program import AgentProgram, oblivion
+from oblivion._cli import _reload
 from oblivion.testing import FakeNexus
 
 AGENT = """
@@ -17,6 +23,21 @@ client = OblivionClient.from_env()
 async def work(task):
     print("at work")
     {work}
+"""
+
+SLOW = """
+import pathlib, signal, sys, time
+
+def end(*_):
+    time.sleep(0.2)
+    with open({ended!r}, "a") as file:
+        file.write("ended ")
+    sys.exit()
+
+signal.signal(signal.SIGTERM, end)
+pathlib.Path({began!r}).touch()
+while True:
+    signal.pause()
 """
 
 
@@ -60,6 +81,33 @@ async def test_a_mistake_waits_for_the_next_change(tmp_path: Path) -> None:
             await agent.printed("event=connected")
             agent.send(signal.SIGTERM)
             assert await agent.ended() == 0, agent.output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a process is told otherwise to end")
+def test_each_process_gets_its_drain_timeout_before_it_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, ended = tmp_path / "began", tmp_path / "ended"
+    (tmp_path / "program.py").write_text(SLOW.format(began=str(began), ended=str(ended)))
+
+    def one_change(*_: object, **__: object) -> Iterator[set[tuple[int, str]]]:
+        yield {(2, "agent.py")} if wait_for(began) else set()
+        wait_for(began)
+
+    def wait_for(path: Path) -> bool:
+        while not path.exists():
+            time.sleep(0.01)
+        path.unlink()
+        return True
+
+    monkeypatch.setattr(watchfiles, "watch", one_change)
+    monkeypatch.setattr(_reload, "_PATIENCE_S", 0.0)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        _reload.run_reloading([sys.executable, str(tmp_path / "program.py")], drain_timeout=30)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert ended.read_text() == "ended ended "
 
 
 def test_without_its_library_reload_says_what_to_install(tmp_path: Path) -> None:

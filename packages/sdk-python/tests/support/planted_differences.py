@@ -1,9 +1,8 @@
 """Where differences are planted in the fake Nexus, to see its contract go red.
 
-A pytest plugin: it plants the difference that ``PLANTED`` names, each with a test that must see it.
+Each comes with the test of the contract that must see it.
 """
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,8 +10,6 @@ import pytest
 
 from oblivion.protocol import EventType, MessageKind, TaskStatus
 from oblivion.testing import _agents, _calls, _dispatch, _tasks, _threads
-
-VARIABLE = "PLANTED"
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -26,7 +23,12 @@ def _forgets_nothing(patch: pytest.MonkeyPatch) -> None:
 
 
 def _never_withdraws(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(_agents.Event, "is_over", property(lambda _: lambda: False), raising=False)
+    real = _agents.Event.envelope
+
+    def envelope(self: _agents.Event) -> dict[str, Any]:
+        return {name: said for name, said in real(self).items() if name != "withdrawn"}
+
+    patch.setattr(_agents.Event, "envelope", envelope)
 
 
 def _same_attempt(patch: pytest.MonkeyPatch) -> None:
@@ -116,28 +118,29 @@ def _loses_the_trace(patch: pytest.MonkeyPatch) -> None:
 
 
 PLANTS: dict[str, tuple[Plant, str]] = {
-    "a window of 65": (_wide_window, "at_most_64"),
-    "acknowledgements are ignored": (_forgets_nothing, "not_acknowledged_comes_again"),
-    "what is over is not withdrawn": (_never_withdraws, "late_assignment"),
-    "attempts do not count up": (_same_attempt, "lease_that_nobody_names"),
-    "ended attempts may write": (_no_fence, "end_is_final"),
-    "handing back uses up an attempt": (_uses_up, "handed_back_uses_up"),
-    "leases last too long": (_long_lease, "lease_that_nobody_names"),
-    "agents hear themselves": (_echo, "does_not_hear_itself"),
-    "a call sent again acts again": (_acts_twice, "no_second_effect"),
-    "answers do not unblock": (_stays_blocked, "unblocks_the_task"),
-    "nobody hears who was first": (_tells_nobody, "who_was_first"),
-    "progress piles up": (_progress_piles_up, "is_edited_there"),
-    "the last error is hidden": (_hides_the_last_error, "next_attempt_finds"),
-    "thoughts are said aloud": (_speaks_its_mind, "stand_in_the_trace_alone"),
-    "events lie in no trace": (_loses_the_trace, "trace_it_was_made_in"),
-    "thoughts come twice": (_thinks_twice, "stand_in_the_trace_alone"),
+    "a window of 65": (_wide_window, "at_most_64_are_under_way"),
+    "acknowledgements are ignored": (_forgets_nothing, "what_was_not_acknowledged_comes_again"),
+    "what is over is not withdrawn": (_never_withdraws, "a_late_assignment_says_that_it_is_over"),
+    "attempts do not count up": (_same_attempt, "a_lease_that_nobody_names_runs_out"),
+    "ended attempts may write": (_no_fence, "a_call_that_is_sent_again_has_no_second_effect"),
+    "handing back uses up an attempt": (_uses_up, "a_task_that_is_handed_back_uses_up_no_attempt"),
+    "leases last too long": (_long_lease, "a_lease_that_nobody_names_runs_out"),
+    "agents hear themselves": (_echo, "an_agent_does_not_hear_itself_but_others_do"),
+    "a call sent again acts again": (_acts_twice, "a_call_that_is_sent_again_has_no_second_effect"),
+    "answers do not unblock": (_stays_blocked, "a_person_is_heard_and_unblocks_the_task"),
+    "nobody hears who was first": (_tells_nobody, "others_are_told_who_was_first"),
+    "progress piles up": (
+        _progress_piles_up,
+        "progress_stands_in_the_thread_once_and_is_edited_there",
+    ),
+    "the last error is hidden": (
+        _hides_the_last_error,
+        "the_next_attempt_finds_what_was_said_and_why_it_was_needed",
+    ),
+    "thoughts are said aloud": (_speaks_its_mind, "thoughts_stand_in_the_trace_alone"),
+    "thoughts come twice": (_thinks_twice, "thoughts_stand_in_the_trace_alone"),
+    "events lie in no trace": (
+        _loses_the_trace,
+        "all_that_is_told_of_a_task_belongs_to_the_trace_it_was_made_in",
+    ),
 }
-
-
-def pytest_configure() -> None:
-    """Plant what was asked for."""
-    name = os.environ.get(VARIABLE)
-    if name is not None:
-        plant, _ = PLANTS[name]
-        plant(pytest.MonkeyPatch())

@@ -9,14 +9,14 @@ from contextlib import suppress
 from oblivion._cli._errors import CliError, ExitCode
 
 _PATIENCE_S = 5.0
-"""What a process gets for its end beyond its ``--drain-timeout``, before it is killed."""
+"""What a process gets for its end beyond its drain timeout, before it is killed."""
 
 
-def run_reloading(command: Sequence[str]) -> ExitCode:
+def run_reloading(command: Sequence[str], drain_timeout: float) -> ExitCode:
     """Run a command, and end and start it with each change of a ``.py`` file below this folder.
 
-    One that ends by itself is started with the next change. What it was working on is handed
-    back, so that the next one gets it again.
+    One that ends by itself is started with the next change. What it was working on and does not end
+    within ``drain_timeout`` is handed back, so that the next one gets it again.
 
     Raises:
         CliError: the library that watches files is not installed.
@@ -26,6 +26,7 @@ def run_reloading(command: Sequence[str]) -> ExitCode:
     except ImportError:
         raise CliError('--reload needs watchfiles: install "oblivion-sdk[reload]"') from None
 
+    patience = drain_timeout + _PATIENCE_S
     terminated: list[int] = []
 
     def on_sigterm(number: int, _frame: object) -> None:
@@ -37,15 +38,15 @@ def run_reloading(command: Sequence[str]) -> ExitCode:
     try:
         for changes in watch(".", watch_filter=PythonFilter()):
             print(f"oblivion: {_named(changes)} changed, starting again", file=sys.stderr)
-            _end(process)
+            _end(process, patience)
             process = _start(command)
     except KeyboardInterrupt:
         if not terminated and sys.platform != "win32":
             # Ctrl-C reached the process as well, and a second signal would cut it off.
             with suppress(subprocess.TimeoutExpired):
-                process.wait(_PATIENCE_S)
+                process.wait(patience)
     finally:
-        _end(process)
+        _end(process, patience)
     return ExitCode.OK
 
 
@@ -55,7 +56,7 @@ def _start(command: Sequence[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], patience: float) -> None:
     if process.poll() is not None:
         return
     if sys.platform == "win32":
@@ -63,7 +64,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     else:
         process.terminate()
     try:
-        process.wait(_PATIENCE_S)
+        process.wait(patience)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

@@ -14,6 +14,9 @@ from oblivion._process import LOOPBACK, run
 from oblivion.errors import OblivionError
 
 _LEVELS = ("debug", "info", "warning", "error")
+_RELOAD_DRAIN_S = 1.0
+"""With ``--reload``, unless said: what was changed shall be seen soon."""
+
 _LINE = "%(asctime)s %(levelname)-7s %(name)s %(message)s"
 
 
@@ -71,7 +74,8 @@ def run_agents(options: argparse.Namespace) -> ExitCode:
     if options.reload:
         from oblivion._cli._reload import run_reloading
 
-        return run_reloading(_again(options))
+        drain = _RELOAD_DRAIN_S if options.drain_timeout is None else options.drain_timeout
+        return run_reloading(_again(options, drain), drain)
     _end_while_loading()
     try:
         clients = load_clients(options.targets)
@@ -86,9 +90,8 @@ def run_agents(options: argparse.Namespace) -> ExitCode:
     return ExitCode.OK
 
 
-def _again(options: argparse.Namespace) -> list[str]:
+def _again(options: argparse.Namespace, drain: float) -> list[str]:
     """Return the command line of the process that is started anew with each change."""
-    drain = 1.0 if options.drain_timeout is None else options.drain_timeout
     arguments = ["--drain-timeout", f"{drain:g}", "--log-level", options.log_level]
     if options.livez_port is not None:
         arguments += ["--livez-port", str(options.livez_port), "--livez-host", options.livez_host]
