@@ -1,8 +1,7 @@
-"""The Observer in a real browser: signed in, live, answered, reconnected, no foreign script run."""
+"""The Observer in a real browser: drafts, filters, keys, and every page for everybody who looks."""
 
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -10,7 +9,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, expect
 
 from browser import PHONE, person
-from live_nexus import ADMIN_SECRET, LiveNexus, nexus_process
+from live_nexus import LiveNexus
 from nexus.observer.site import ADMIN_PAGES, PAGES, address
 from observer_scene import Scene
 
@@ -76,29 +75,6 @@ async def test_tasks_are_searched_and_filtered(page: Page, team: Scene) -> None:
     await expect(rows).to_have_count(1)
     await page.get_by_label("Status").select_option(label="Done")
     await expect(page.get_by_text("No task fits")).to_be_visible()
-
-
-async def test_pages_come_back_after_the_server_was_away(
-    tmp_path: Path, browser: Browser, unused_tcp_port: int
-) -> None:
-    async with (
-        nexus_process(tmp_path / "data", unused_tcp_port) as nexus,
-        person(browser, nexus.url) as (page, _),
-    ):
-        await page.goto("/")
-        await page.get_by_label("Client id").fill("admin")
-        await page.get_by_label("Client secret").fill(ADMIN_SECRET)
-        await page.keyboard.press("Enter")
-        await live(page)
-        await nexus.kill()
-        await expect(page.locator("#live")).to_have_attribute("data-state", "lost")
-        await nexus.start()
-        from live_nexus import Admin
-
-        async with Admin(nexus.url) as admin:
-            await admin.post("/groups", name="Made meanwhile", slug="meanwhile")
-        await live(page)
-        await expect(page.locator(".feed")).to_contain_text("Made meanwhile")
 
 
 async def test_signing_out_reaches_the_other_open_page(nexus: LiveNexus, browser: Browser) -> None:

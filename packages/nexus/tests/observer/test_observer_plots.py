@@ -3,7 +3,7 @@
 import pytest
 
 from nexus.observer.plots import HEIGHT, plots
-from nexus.observer.pulse import SHOWN, Pulse
+from nexus.observer.pulse import MUCH, SHOWN, Pulse
 from nexus.services import attempts, dispatch, history, tasks
 from nexus.services.history import MINUTE_MS, Minute
 from nexus.services.tasks import Reason
@@ -14,7 +14,7 @@ from service_world import NODE, ServiceWorld, done
 def hour(world: ServiceWorld, pulse: Pulse) -> list[Minute]:
     """Return what an hour of the world looks like."""
     tenant_id = world.admin.tenant_id
-    return world.run(lambda tx: pulse.minutes(tx, tenant_id))
+    return world.run(lambda tx: pulse.hour(tx, tenant_id)).minutes
 
 
 def work(world: ServiceWorld, agent_id: str, waits_s: float) -> None:
@@ -71,6 +71,28 @@ def test_what_was_kept_is_not_read_again(
     monkeypatch.setattr(history, "minutes", counted)
     hour(world, pulse)
     assert asked == [(newest - 2, newest)]
+
+
+def test_a_busy_hour_is_read_by_and_by_from_its_end(
+    world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def busy(tx: Tx, tenant_id: str, first: int, last: int) -> list[Minute]:
+        asked.append((first, last))
+        return [Minute(number=number, created=MUCH) for number in range(first, last + 1)]
+
+    monkeypatch.setattr(history, "minutes", busy)
+    pulse, tenant_id = Pulse(), world.admin.tenant_id
+    world.time.now -= world.time.now % MINUTE_MS
+    now = world.time.now // MINUTE_MS
+    looks = [world.run(lambda tx: pulse.hour(tx, tenant_id)) for _ in range(15)]
+    known = [sum(1 for one in look.minutes if one.created) for look in looks]
+    assert known[:2] == [10, 15]  # the last two minutes may change, and are read again
+    assert [look.is_whole for look in looks] == [count == SHOWN for count in known]
+    assert looks[-1].is_whole
+    assert asked[0] == (now - 4, now)
+    assert all(last - first < 5 for first, last in asked)
 
 
 def test_done_today_is_counted_from_a_moment_on(world: ServiceWorld) -> None:

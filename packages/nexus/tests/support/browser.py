@@ -10,6 +10,11 @@ from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 _NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 
 DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 860}}
+PATIENCE_MS = 20_000
+"""How long a page may take for anything, on a machine that others use, too."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 800},
     "device_scale_factor": 2,
@@ -57,7 +62,7 @@ async def person(
 ) -> AsyncIterator[tuple[Page, Complaints]]:
     """Open a page of somebody's own, signed in by a link; what it complains about is kept."""
     context: BrowserContext = await browser.new_context(base_url=url, **{**DESK, **screen})
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     complaints = Complaints()
     context.on("page", complaints.listen)
     try:

@@ -18,26 +18,31 @@ def remember(tx: Tx, project: dict[str, Any], agent_ids: Sequence[str], minutes:
     """Store what a busy hour before now would have left."""
     chance = random.Random(7)
     tenant_id = tx.scalar(tenants.select())
+    times: list[tuple[int, int]] = []
     for minute in range(minutes, 0, -1):
         for _ in range(2 + chance.randrange(4) + (3 if 20 < minute < 30 else 0)):
             made = tx.now - minute * MINUTE_MS + chance.randrange(50_000)
             waited = chance.choice([8, 11, 14, 19, 26, 40, 65]) * (6 if 20 < minute < 30 else 1)
-            _one(tx, chance, tenant_id, project, chance.choice(list(agent_ids)), (made, waited))
+            times.append((made, waited))
+    in_order = sorted(new_id() for _ in times)  # as it is where there is time between them
+    for task_id, when in zip(in_order, sorted(times), strict=True):
+        whose = {"id": task_id, "tenant_id": tenant_id, "holder": chance.choice(list(agent_ids))}
+        _one(tx, chance, project, whose, when)
 
 
 def _one(
     tx: Tx,
     chance: random.Random,
-    tenant_id: str,
     project: dict[str, Any],
-    agent_id: str,
+    whose: dict[str, str],
     times: tuple[int, int],
 ) -> None:
     made, waited = times
+    tenant_id, agent_id = whose["tenant_id"], whose["holder"]
     took = 4_000 + chance.randrange(70_000)
     title = chance.choice(_WISHES).format(chance.choice(_FILES))
     task = {
-        "id": new_id(),
+        "id": whose["id"],
         "tenant_id": tenant_id,
         "project_id": project["id"],
         "group_id": project["groupId"],

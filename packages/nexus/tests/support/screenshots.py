@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 import io
+import platform
 import re
 import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 from PIL import Image
@@ -25,8 +26,9 @@ from observer_scene import Scene, scene
 IMAGES = Path(__file__).parents[4] / "docs" / "img"
 LARGE: dict[str, Any] = {"viewport": {"width": 1280, "height": 940}}
 _BEAT_S = 15
+Colour = tuple[int, int, int]
 _PATIENCE_MS = 60_000
-_COLOURS = 128
+_COLOURS = 256
 
 _HIDE = """names => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -173,20 +175,28 @@ def _name(path: str) -> str:
     return parts[-2].removesuffix("s") if last.startswith("{") else "-".join(parts)
 
 
-async def shoot(page: Page, file: Path) -> None:
+async def shoot(page: Page, file: Path, folder: Path) -> None:
     """Write what a page shows, once it is live, with few colours."""
     await expect(page.locator("#live")).to_have_attribute("data-state", "on", timeout=_PATIENCE_MS)
-    await page.evaluate(
-        _HIDE, [[str(Path(sys.executable)), "python"], [tempfile.gettempdir(), "~"]]
-    )
-    picture = Image.open(io.BytesIO(await page.screenshot(animations="disabled")))
-    few = picture.convert("RGB").quantize(
-        _COLOURS, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE
-    )
+    hidden = [[sys.executable, "python"], [str(folder), "/srv/nexus"], [platform.release(), "6.12"]]
+    await page.evaluate(_HIDE, hidden)
+    picture = Image.open(io.BytesIO(await page.screenshot(animations="disabled"))).convert("RGB")
+    few = picture.quantize(palette=_palette(picture), dither=Image.Dither.NONE)
     few.save(file, optimize=True)
 
 
-async def shoot_all(browser: Browser, nexus: LiveNexus, paths: dict[str, str]) -> None:
+def _palette(picture: Image.Image) -> Image.Image:
+    """Return the most frequent colours as they are: surfaces stay exact, also small ones."""
+    counted = picture.getcolors(picture.width * picture.height) or []
+    frequent = sorted(counted, key=lambda one: one[0], reverse=True)[:_COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([part for _, colour in frequent for part in cast("Colour", colour)])
+    return palette
+
+
+async def shoot_all(
+    browser: Browser, nexus: LiveNexus, paths: dict[str, str], folder: Path
+) -> None:
     """Write every page in both themes, and dark on a phone."""
     for look, screen in (("dark", LARGE), ("light", LARGE), ("phone", PHONE)):
         link = nexus.serving.nexus.observer.link("admin")
@@ -197,7 +207,7 @@ async def shoot_all(browser: Browser, nexus: LiveNexus, paths: dict[str, str]) -
                 await page.locator('form[action="/ui/theme"] button').click()
             for name, path in paths.items():
                 await page.goto(path)
-                await shoot(page, IMAGES / f"observer-{name}-{look}.png")
+                await shoot(page, IMAGES / f"observer-{name}-{look}.png", folder)
             if complaints:
                 raise SystemExit(f"pages complained: {complaints}")
 
@@ -208,7 +218,7 @@ async def main(wanted: list[str]) -> None:
         async with staged(Path(folder) / "data") as (team, task_id), chromium() as browser:
             paths = await paths_of(team.nexus, task_id)
             chosen = {name: path for name, path in paths.items() if not wanted or name in wanted}
-            await shoot_all(browser, team.nexus, chosen)
+            await shoot_all(browser, team.nexus, chosen, Path(folder))
     files = sorted(IMAGES.glob("observer-*.png"))
     print(f"{len(files)} pictures, {sum(file.stat().st_size for file in files) // 1024} KiB")
 

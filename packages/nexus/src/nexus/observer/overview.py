@@ -51,6 +51,8 @@ class Overview:
     stats: Stats
     done_today: int
     plots: list[Plot]
+    is_counted: bool
+    """Whether the plots show all of the hour."""
     by_status: dict[str, int]
     pending: list[Agent]
     pending_count: int
@@ -86,10 +88,12 @@ def _glance(tx: Tx, caller: Principal, pulse: Pulse) -> Overview:
     waiting = approval.pending(tx, tenant_id, limit=_MOST, cursor=None)[:_MOST]
     calls = tool_pages.waiting(tx, caller, _MOST)
     stats = statistics.of_tenant(tx, tenant_id)
+    hour = pulse.hour(tx, tenant_id)
     return Overview(
         stats=stats,
         done_today=history.done_since(tx, tenant_id, tx.now - tx.now % _DAY_MS),
-        plots=plots(pulse.minutes(tx, tenant_id), stats.tasks.todo),
+        plots=plots(hour.minutes, stats.tasks.todo),
+        is_counted=hour.is_whole,
         by_status=statistics.of_agents(tx, tenant_id),
         pending=agents.present(tx, waiting),
         pending_count=approval.count_pending(tx, tenant_id).count,

@@ -51,6 +51,7 @@
     };
     Drafts.outlive(() => Idiomorph.morph(main(), fresh, { morphStyle: "outerHTML", callbacks }));
     tellTimes();
+    goOn();
   };
 
   let fetching = false;
@@ -62,6 +63,9 @@
     clearTimeout(timer);
     const wait = Math.max(0, last + PAUSE_MS - Date.now());
     if (!fetching) timer = setTimeout(fetchPage, document.hidden ? Math.max(wait, 3000) : wait);
+  };
+  const goOn = () => {
+    if (find("[data-again]")) refresh(); // there is more to see, which took too long for one look
   };
   const toSignIn = () => {
     const here = location.pathname + location.search;
@@ -235,6 +239,7 @@
   find("nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }); // on a phone they scroll
   setInterval(tellTimes, 5000);
   if (find("#live")) connect();
+  goOn();
   addEventListener("pagehide", () => {
     Drafts.keep();
     find("[data-secret]")?.remove(); // so that Back shows nothing
