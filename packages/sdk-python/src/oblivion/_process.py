@@ -69,20 +69,21 @@ async def _supervise(clients: Sequence[Runnable], port: int | None, host: str) -
 
 async def _serve_all(clients: Sequence[Runnable], stopping: asyncio.Event) -> None:
     """Serve until all have ended; the first that fails takes the others along."""
-    serving = [asyncio.create_task(_serve(client, stopping)) for client in clients]
+    serving = {asyncio.create_task(_serve(one, stopping)): one.client_id for one in clients}
     watching = asyncio.create_task(_stop_when(stopping, clients), name="oblivion-signals")
     try:
-        done, _ = await asyncio.wait(serving, return_when=asyncio.FIRST_EXCEPTION)
-        failure = next(filter(None, (task.exception() for task in done)), None)
-        if failure is not None:
+        done, others = await asyncio.wait(serving, return_when=asyncio.FIRST_EXCEPTION)
+        failed = next((task for task in done if task.exception() is not None), None)
+        if failed is not None and others:
+            _log.error("agent_failed", client_id=serving[failed], reason=str(failed.exception()))
             stopping.set()
         await asyncio.wait(serving)
     finally:
         for task in (*serving, watching):
             task.cancel()
         await asyncio.gather(*serving, watching, return_exceptions=True)
-    if failure is not None:
-        raise failure
+    if failed is not None:
+        failed.result()
 
 
 async def _serve(client: Runnable, stopping: asyncio.Event) -> None:

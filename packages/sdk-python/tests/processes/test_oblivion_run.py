@@ -107,7 +107,9 @@ async def test_an_agent_that_cannot_go_on_takes_the_others_along(
         async with oblivion("run", "agents:ann", folder=tmp_path, variables=given) as newer:
             await newer.printed("ann is there")
             assert await agents.ended() == 1
+            assert "event=agent_failed client_id=ann" in agents.output
             assert "oblivion: SessionSuperseded: a newer session" in agents.output
+            assert "HTTP Request" not in agents.output, "of each request only DEBUG tells"
             assert "Traceback" not in agents.output
     assert "bob did it" in {nexus.task(task).result for task in tasks}
 

@@ -79,7 +79,7 @@ def run_agents(options: argparse.Namespace) -> ExitCode:
     _end_while_loading()
     try:
         clients = load_clients(options.targets)
-        logging.basicConfig(level=options.log_level.upper(), format=_LINE, stream=sys.stderr)
+        _log_to_stderr(options.log_level)
         with ExitStack() as stack:
             if options.drain_timeout is not None:
                 for client in clients:
@@ -88,6 +88,13 @@ def run_agents(options: argparse.Namespace) -> ExitCode:
     except OblivionError as error:
         raise ended_by(error) from None
     return ExitCode.OK
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(level=level.upper(), format=_LINE, stream=sys.stderr)
+    requests = logging.getLogger("httpx2")  # tells each request at INFO
+    if level == "info" and requests.level == logging.NOTSET:
+        requests.setLevel(logging.WARNING)
 
 
 def _again(options: argparse.Namespace, drain: float) -> list[str]:
