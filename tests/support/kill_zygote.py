@@ -18,8 +18,10 @@ from pathlib import Path
 from secrets import token_urlsafe
 from typing import Any
 
+import httpx2
+
 from nexus import failpoints
-from nexus.server import run, serve
+from nexus.server import Serving, run, serve
 from nexus.settings import load_settings
 from nexus.store.unit_of_work import SqliteUnitOfWork
 
@@ -45,7 +47,16 @@ async def _warm_up() -> None:
         settings = load_settings(
             data_dir=Path(folder), port=0, admin_client_secret=token_urlsafe(32)
         )
-        await serve(settings, lambda serving: serving.stop())
+        visits: list[asyncio.Task[None]] = []
+        await serve(settings, lambda serving: visits.append(asyncio.create_task(_visit(serving))))
+        await visits[0]
+
+
+async def _visit(serving: Serving) -> None:
+    """Ask for what is not there: FastAPI works out all its routes while it looks for it."""
+    async with httpx2.AsyncClient(base_url=serving.url, verify=False) as http:
+        assert (await http.get("/nowhere")).status_code == 404
+    serving.stop()
 
 
 def _read_line() -> bytes:

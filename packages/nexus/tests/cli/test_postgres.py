@@ -20,7 +20,7 @@ def on(url: str, folder: Path) -> CommandLine:
 def test_a_database_that_cannot_be_used_is_one_line_and_exit_code_2(
     tmp_path: Path, command: str, url: str
 ) -> None:
-    ended = on(url, tmp_path).process(*command.split())
+    ended = on(url, tmp_path)(*command.split())
     assert ended.code == 2
     assert ended.err.startswith("nexus: NEXUS_DATABASE_URL: ")
     assert ended.err.count("\n") == 1

@@ -1,5 +1,6 @@
 """Tenants, clients of people, and the audit log, as an operator has them on the command line."""
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,10 +168,11 @@ def test_the_log_is_listed_and_whole(here: CommandLine, own_server: ServerProces
     assert here("audit", "verify", "--expect", default["end"]).code == 0
 
 
-@pytest.fixture
-def stopped(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def once_stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of a Nexus that has done a few things and was stopped."""
-    process = ServerProcess(tmp_path / "data")
+    data = tmp_path_factory.mktemp("stopped") / "data"
+    process = ServerProcess(data)
     try:
         process.start()
         at_work = CommandLine(environment=process.environment)
@@ -179,7 +181,13 @@ def stopped(tmp_path: Path) -> Path:
         process.stop()
     finally:
         process.close()
-    return tmp_path / "data"
+    return data
+
+
+@pytest.fixture
+def stopped(once_stopped: Path, tmp_path: Path) -> Path:
+    """A copy of that folder, to be spoilt."""
+    return shutil.copytree(once_stopped, tmp_path / "data")
 
 
 def meddle(folder: Path, statement: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.middleware import Middleware
 from starlette.routing import Route
@@ -98,8 +98,6 @@ def create_api(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        responses=docs.PROBLEM,
-        generate_unique_id_function=_name_of,
         # The first is the outermost.
         layers=[
             Middleware(SafeHeaders, browsers=browsers),
@@ -120,8 +118,7 @@ def create_api(
     api.state.workspace = workspace
     docs.install(api)
     problems.install(api, routes)
-    for room in _ROOMS:
-        api.include_router(room.router)
+    api.router.routes.extend(_HOUSE.routes)
     return api
 
 
@@ -134,3 +131,15 @@ def show_pages(api: FastAPI, pages: ASGIApp) -> None:
 def _name_of(route: APIRoute) -> str:
     """Name operations as their functions, for clients that are generated from the description."""
     return route.name
+
+
+def _house() -> APIRouter:
+    house = APIRouter(responses=docs.PROBLEM, generate_unique_id_function=_name_of)
+    for room in _ROOMS:
+        house.include_router(room.router)
+    return house
+
+
+_HOUSE = _house()
+"""All rooms, for every app of the process: FastAPI works out once what each route takes, which
+costs more than all else that there is to do for a new app."""
