@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from eventually import eventually
 from nexus.testing.slack import (
     CutAfter,
     CutBefore,
@@ -53,12 +54,12 @@ async def test_a_lost_answer_that_cannot_be_looked_for_is_left_to_people(on_stag
 async def test_a_token_that_is_revoked_is_told_and_keeps_what_waits(on_stage: Stage) -> None:
     on_stage.slack.revoke_tokens()
     await on_stage.nexus.admin.task("Mend the login")
-    await on_stage.slack.until(
-        lambda: [call for call in on_stage.slack.calls() if call.error == "token_revoked"]
-    )
-    status = await on_stage.nexus.admin.get("/observer/slack")
-    assert not status["connected"]
-    assert "does not accept the token" in status["trouble"]
+
+    async def is_told() -> bool:
+        status = await on_stage.nexus.admin.get("/observer/slack")
+        return not status["connected"] and "does not accept the token" in (status["trouble"] or "")
+
+    await eventually(is_told, what="the status tells of the token")
     waiting = (await on_stage.nexus.admin.get("/observer/deliveries", box="slack-out"))["items"]
     assert [one["status"] for one in waiting if one["kind"] == "card"] == ["pending"]
 

@@ -59,6 +59,7 @@ class ToolWorld(ServiceWorld):
         params: Any = None,
         *,
         request_id: str = "r1",
+        traceparent: str | None = None,
         **more: Any,
     ) -> str:
         """Send a request and return the call's id."""
@@ -71,7 +72,7 @@ class ToolWorld(ServiceWorld):
             waits=True,
             **more,
         )
-        accepted = self.run(tool_calls.receive, ref, wish)
+        accepted = self.run(tool_calls.receive, ref, wish, traceparent=traceparent)
         assert accepted.call_id is not None
         return accepted.call_id
 

@@ -478,6 +478,18 @@ def test_an_agents_tool_is_called_through_the_gateway_and_answers(world: ToolWor
         world.answer(ref, call["callId"], success=True, result="twice")
 
 
+def test_an_agent_that_offers_a_tool_is_sent_the_trace_of_who_asked(world: ToolWorld) -> None:
+    asking, offering = world.agent("a"), world.agent("b")
+    world.allow("deploy.*")
+    world.offering(offering, ROLLBACK)
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    wish = {"to": "v1"}
+    world.request(world.connect(asking), "deploy.rollback", wish, traceparent=trace)
+    world.look()
+    (sent,) = [one for one in world.events_of(offering) if one["type"] == EventType.TOOL_CALL]
+    assert sent["traceparent"] == trace
+
+
 def test_an_agents_tool_that_fails_says_so(world: ToolWorld) -> None:
     asking, offering = world.agent("a"), world.agent("b")
     world.allow("deploy.*")

@@ -33,7 +33,7 @@ def announce(tx: Tx, ref: SessionRef, offers: Sequence[ToolOffer]) -> None:
         raise Invalid(f"an agent can offer {MOST_OFFERS} tools, not {len(offers)}")
     found = {(offer.tool, offer.action): offer for offer in offers}
     for offer in found.values():
-        check_action(_action(offer.model_dump()))
+        check_action(action_of(offer.model_dump()))
     tx.change(tool_offers.delete().where(tool_offers.c.agent_id == ref.agent_id))
     of_session = {"agent_id": ref.agent_id, "session_id": ref.session_id}
     tx.insert_all(tool_offers, [{**of_session, **offer.model_dump()} for offer in found.values()])
@@ -76,12 +76,8 @@ def provider(tx: Tx, agent_id: str, tool: str, action: str) -> tuple[Row | None,
     return None, bool(tx.rows(of_tool.limit(1)))
 
 
-def action_of(offer: Row) -> Action:
+def action_of(offer: Mapping[str, Any]) -> Action:
     """Return what is offered."""
-    return _action(offer)
-
-
-def _action(offer: Mapping[str, Any]) -> Action:
     return Action(
         tool=offer["tool"],
         action=offer["action"],

@@ -10,38 +10,10 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
-from nexus.integrations.slack.answers import Answer
+from nexus.domain.slack_answers import Answer
 from nexus.integrations.worker import Halted, Postponed, Undeliverable
 
 TIMEOUT_S = 10
-DEFAULT_RETRY_S = 30
-
-SHUT_OUT = frozenset(
-    {
-        "account_inactive",
-        "app_missing_action_url",
-        "invalid_auth",
-        "not_authed",
-        "org_login_required",
-        "team_access_not_granted",
-        "token_expired",
-        "token_revoked",
-    }
-)
-"""Nothing works any more until somebody sees to the token."""
-
-TRANSIENT = frozenset(
-    {
-        "fatal_error",
-        "internal_error",
-        "ratelimited",
-        "rate_limited",
-        "request_timeout",
-        "service_unavailable",
-        "team_added_to_org",
-    }
-)
-"""Slack's own trouble; it says of some of them that part of the call may have been done."""
 
 
 class Refused(Undeliverable):
@@ -131,19 +103,18 @@ class SlackApi:
 
     def _translated(self, method: str, error: SlackApiError) -> Exception:
         answer = Answer.of(error)
-        if answer.status == 429:
-            return self._limited(method, answer.headers)
-        if answer.code in SHUT_OUT:
+        if answer.pause_s is not None:
+            return self._limited(method, answer.pause_s)
+        if answer.is_shut_out:
             return Halted(f"Slack does not accept the token: {answer.code}")
-        if answer.code in TRANSIENT or answer.status >= 500 or not answer.code:
+        if answer.is_trouble:
             what = answer.code or f"an answer {answer.status} that is none"
             return Postponed(f"Slack is in trouble: {what} at {method}", unsure=True)
         hint = f" {answer.needed}; add it to the app and install it again" if answer.needed else ""
         return Refused(method, answer.code, hint)
 
-    def _limited(self, method: str, headers: Mapping[str, str]) -> Postponed:
+    def _limited(self, method: str, wait: int) -> Postponed:
         """Close the method where its limit is the workspace's, not a channel's, as for messages."""
-        wait = _seconds({name.lower(): value for name, value in headers.items()}.get("retry-after"))
         if method != "chat_postMessage":
             self._closed_until[method] = time.monotonic() + wait
         why = f"Slack asks to wait {wait} s before the next {method}"
@@ -153,7 +124,3 @@ class SlackApi:
         """Let go of the connections."""
         if self._http is not None:
             await self._http.close()
-
-
-def _seconds(text: str | None) -> int:
-    return int(text) if text is not None and text.isdigit() else DEFAULT_RETRY_S

@@ -9,8 +9,8 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 
 from nexus.domain.findings import Finding
+from nexus.domain.slack_answers import Answer
 from nexus.domain.slack_tokens import WHERE, mistake
-from nexus.integrations.slack.answers import Answer
 from nexus.integrations.slack.manifest import SCOPES
 
 PATIENCE_S = 15.0

@@ -10,8 +10,9 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
+from nexus.domain.slack_answers import Answer
 from nexus.tools.builtins._outcomes import unknown
-from nexus.tools.builtins._slack_answers import code_of, pause_after, told
+from nexus.tools.builtins._slack_answers import told
 from nexus.tools.provider import ToolError
 from oblivion.protocol import ToolCode
 
@@ -94,11 +95,12 @@ class Calls:
             try:
                 return await self._ask(method, {"channel": channel, **arguments})
             except SlackApiError as error:
-                if code_of(error) in _DONE_ALREADY:
+                answer = Answer.of(error)
+                if answer.code in _DONE_ALREADY:
                     return {}
-                pause = pause_after(error)
+                pause = answer.pause_s
                 if pause is None or time.monotonic() + pause >= self._until:
-                    raise told(error, method, writes=method in _WRITING) from error
+                    raise told(answer, method, writes=method in _WRITING) from error
                 await asyncio.sleep(pause)
 
     async def settle(self) -> None:
