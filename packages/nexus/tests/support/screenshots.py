@@ -18,7 +18,8 @@ from playwright.async_api import Browser, Page, expect
 from browser import PHONE, chromium, person
 from live_nexus import LiveNexus, live_nexus
 from newcomers import join
-from nexus.observer.site import PAGES, address
+from nexus.observer.entrance import SIGN_IN
+from nexus.observer.site import ADMIN_PAGES, PAGES, address
 from nexus.testing.slack import Rules, SlackServer
 from observer_history import remember
 from observer_scene import Scene, scene
@@ -162,10 +163,11 @@ async def paths_of(nexus: LiveNexus, task_id: str) -> dict[str, str]:
         "group_id": (await nexus.admin.get("/groups/team"))["id"],
         "project_id": (await nexus.admin.get("/projects/team"))["id"],
     }
-    return {
+    inside = {
         _name(path): address(re.sub(r"{(\w+)}", lambda found: names[found[1]], path))
-        for path in PAGES
+        for path in (*PAGES, *ADMIN_PAGES)
     }
+    return {**inside, "sign-in": SIGN_IN}
 
 
 def _name(path: str) -> str:
@@ -176,8 +178,10 @@ def _name(path: str) -> str:
 
 
 async def shoot(page: Page, file: Path, folder: Path) -> None:
-    """Write what a page shows, once it is live, with few colours."""
-    await expect(page.locator("#live")).to_have_attribute("data-state", "on", timeout=_PATIENCE_MS)
+    """Write what a page shows, once it is live where it can be, with few colours."""
+    lamps = page.locator("#live")
+    for lamp in await lamps.all():
+        await expect(lamp).to_have_attribute("data-state", "on", timeout=_PATIENCE_MS)
     hidden = [[sys.executable, "python"], [str(folder), "/srv/nexus"], [platform.release(), "6.12"]]
     await page.evaluate(_HIDE, hidden)
     picture = Image.open(io.BytesIO(await page.screenshot(animations="disabled"))).convert("RGB")
