@@ -233,6 +233,23 @@ async def test_a_message_that_is_lost_again_and_again_is_given_up(
     assert (error.code, channel.messages) == (ToolCode.OUTCOME_UNKNOWN, [])
 
 
+async def test_what_there_is_no_time_for_is_not_sent(
+    tool: SlackTool, slack: SlackServer, channel: Channel
+) -> None:
+    before = len(slack.calls())
+    thread = {"channel": channel.id, "ts": "1700000000.000001"}
+    error = await refused(tool, "get_thread", thread, seconds=0)
+    assert (error.code, len(slack.calls())) == (ToolCode.TIMED_OUT, before)
+
+
+async def test_an_answer_is_given_up_before_nobody_waits_for_the_call_any_more(
+    tool: SlackTool, slack: SlackServer, channel: Channel
+) -> None:
+    slack.fail("chat.postMessage", HangsAfter())
+    error = await asyncio.wait_for(refused(tool, "post_message", say(channel), seconds=2), 30)
+    assert error.code == ToolCode.OUTCOME_UNKNOWN, "and not that it timed out"
+
+
 async def test_two_messages_that_say_the_same_are_two(
     tool: SlackTool, slack: SlackServer, channel: Channel
 ) -> None:

@@ -18,8 +18,8 @@ from oblivion.protocol import ToolCode
 
 _WRITING = frozenset({"chat.postMessage"})
 _DONE_ALREADY = frozenset({"already_reacted"})
-_SPARE_S = 0.5
-"""How long before nobody waits for a call any more the last answer to it is given up."""
+_SPARE = 0.1
+"""The share of a call's time before whose end the last answer is given up, so that it is told."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class Calls:
     def __init__(self, client: AsyncWebClient, channels: Channels, seconds: float) -> None:
         self._client = client
         self._channels = channels
-        self._until = time.monotonic() + seconds
+        self._until = time.monotonic() + seconds * (1 - _SPARE)
 
     async def __call__(self, method: str, channel: str, **arguments: Any) -> Mapping[str, Any]:
         """Call a method about a channel; again, when Slack asks to wait and there is time for that.
@@ -108,7 +108,9 @@ class Calls:
         await asyncio.sleep(self._channels.pace.settle)
 
     async def _ask(self, method: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        left = self._until - _SPARE_S - time.monotonic()
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise ToolError("no time is left to ask Slack", ToolCode.TIMED_OUT)
         try:
             async with asyncio.timeout(min(self._channels.pace.answer, left)):
                 answer = await self._client.api_call(method, data=dict(arguments))
