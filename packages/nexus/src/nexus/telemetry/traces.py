@@ -9,6 +9,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 _tracer = trace.get_tracer("nexus.tasks")
 _W3C = TraceContextTextMapPropagator()
+_NOWHERE = Context()
 
 
 def begin(said: str | None, attributes: Mapping[str, str]) -> str | None:
@@ -17,9 +18,11 @@ def begin(said: str | None, attributes: Mapping[str, str]) -> str | None:
     ``said`` is the one that whoever asked for the task sent; what is none is passed over. Without
     OpenTelemetry's SDK it is what is returned.
     """
-    origin = _W3C.extract({"traceparent": said or ""}, Context())
+    origin = _NOWHERE if said is None else _W3C.extract({"traceparent": said}, _NOWHERE)
     span = _tracer.start_span("create_task", origin, SpanKind.PRODUCER, attributes)
     span.end()
+    if not span.get_span_context().is_valid:
+        return None
     carrier: dict[str, str] = {}
-    _W3C.inject(carrier, trace.set_span_in_context(span, Context()))
+    _W3C.inject(carrier, trace.set_span_in_context(span, _NOWHERE))
     return carrier.get("traceparent")
