@@ -1,5 +1,6 @@
 """Each call of a tool is one span in the trace of who asked; an MCP server is told of it."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -103,3 +104,25 @@ async def ask(agent: SocketAgent, action: str, traceparent: str | None) -> Any:
     wish = {"requestId": action, "tool": "rogue", "action": action, "params": {}}
     await agent.raw_call("tool_request", {**ENVELOPE, "payload": wish, "traceparent": traceparent})
     return await agent.until("tool_result", count=before + 1)
+
+
+async def test_an_agent_that_offers_a_tool_works_in_the_trace_of_who_asked(tmp_path: Path) -> None:
+    async with live_nexus(tmp_path / "data") as nexus, contextlib.AsyncExitStack() as stack:
+        await nexus.admin.team()
+        agents = []
+        for name in ("asker", "cook"):
+            await nexus.admin.agent(name)
+            token = await token_for(nexus.url, name, AGENT_SECRET)
+            agents.append(await stack.enter_async_context(socket_agent(nexus.url, token)))
+        asker, cook = agents
+        await nexus.admin.post("/observer/tools/rules", tools=["rogue.*"])
+        await asker.ready()
+        await cook.ready(tools=[{"tool": "rogue", "action": "about", "inputSchema": {}}])
+        wish = {"requestId": "one", "tool": "rogue", "action": "about", "params": {}}
+        said = f"00-{TRACE}-{PARENT}-01"
+        await asker.raw_call("tool_request", {**ENVELOPE, "payload": wish, "traceparent": said})
+        call = await cook.until("tool_call")
+        await cook.call("tool_answer", {"callId": call["callId"], "success": True, "result": 1})
+        assert (await asker.until("tool_result"))["success"]
+        assert cook.named("tool_call")[0]["traceparent"] == said
+        assert asker.named("tool_result")[0]["traceparent"] == said
