@@ -1,4 +1,7 @@
-"""Nexus is killed a thousand times while people and agents work: nothing lost, nothing twice."""
+"""Nexus is killed time and again while people and agents work: nothing lost, nothing twice.
+
+A thousand times in each run, with the hundred deaths that the tests of the checker leave green.
+"""
 
 import asyncio
 import random
@@ -18,10 +21,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("policy", ["assign", "claim"])
 @pytest.mark.parametrize("seed", range(1, 6))
-async def test_nothing_is_lost_and_nothing_is_done_twice_over_95_kills(
+async def test_nothing_is_lost_and_nothing_is_done_twice_over_80_kills(
     tmp_path: Path, zygote: Zygote, seed: int, policy: str
 ) -> None:
-    prove(await run_storm(Plan(seed=seed, kills=95, policy=policy), zygote, tmp_path))
+    prove(await run_storm(Plan(seed=seed, kills=80, policy=policy), zygote, tmp_path))
 
 
 @pytest.mark.timeout(600)

@@ -2,6 +2,8 @@
 
 import gc
 
+import pytest
+
 import oblivion
 from oblivion import TaskAssignedPayload
 from scripted_nexus import Call, MakeClient, ScriptedNexus
@@ -30,10 +32,11 @@ async def work(nexus: ScriptedNexus, first: int, count: int) -> None:
     for number in range(first, first + count):
         await nexus.assign(f"t{number}")
         await nexus.send("context_update", {"taskId": f"t{number}", "content": "hello"})
-    await nexus.until(lambda: (done, acknowledged) == (count, 2 * count), patience=50)
+    await nexus.until(lambda: (done, acknowledged) == (count, 2 * count), patience=100)
     nexus.calls.clear()
 
 
+@pytest.mark.timeout(240)  # seconds where nothing else runs
 async def test_a_thousand_tasks_leave_nothing_behind(
     nexus: ScriptedNexus, make_client: MakeClient
 ) -> None:

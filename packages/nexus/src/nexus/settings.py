@@ -1,5 +1,6 @@
 """Where what an operator may set lives: by option, environment or file, each with its default."""
 
+import functools
 import os
 import re
 from pathlib import Path
@@ -265,7 +266,8 @@ def load_settings(*, config: Path | None = None, **options: Any) -> Settings:
     values = {} if path is None else settings_file.read(path, Settings.model_fields)
     given = {name: value for name, value in options.items() if value is not None}
     try:
-        return _with_file(values, _secrets_dir())(**given)
+        known = _with_file(values, _secrets_dir()) if values else _without_file(_secrets_dir())
+        return known(**given)
     except ValidationError as error:
         problem = error.errors(include_url=False, include_input=False)[0]
         name = ".".join(str(part) for part in problem["loc"])
@@ -279,6 +281,12 @@ def _secrets_dir() -> str | None:
     if named is not None and not Path(named).is_dir():
         raise SettingsError(f"{SECRETS_VARIABLE}: there is no folder {named}")
     return named
+
+
+@functools.cache
+def _without_file(secrets: str | None) -> type[Settings]:
+    """Return the same class each time: to make one takes longer than to read all settings."""
+    return _with_file({}, secrets)
 
 
 def _with_file(values: dict[str, Any], secrets: str | None) -> type[Settings]:

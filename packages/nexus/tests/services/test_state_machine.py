@@ -174,6 +174,7 @@ NO_STEPS = {
     "slack.place": _FOR_SLACK,
     "slack.placed": _FOR_SLACK,
     "slack.places_of": _FOR_SLACK,
+    "slack.stale_tasks": _FOR_SLACK,
     "slack.task_of": _FOR_SLACK,
     "slack.task_saying": _FOR_SLACK,
     "slack.without_channel": _FOR_SLACK,
@@ -246,7 +247,7 @@ def test_no_order_of_commands_breaks_an_invariant(
     part: int, traced: TraceWorld, database_kind: str, chosen_seed: int
 ) -> None:
     """Thousands of traces, in parts that share the work."""
-    some = {"sqlite": 700, "postgres": 70}[database_kind]
+    some = {"sqlite": 640, "postgres": 30}[database_kind]
     explore(traced, chosen_seed + part * _APART, traces=some)
 
 
@@ -259,6 +260,7 @@ def test_a_hundred_thousand_traces_break_no_invariant(
     explore(traced, chosen_seed + part * _APART, traces=many)
 
 
+@pytest.mark.timeout(600)  # seconds, but minutes before it says what no step reaches
 def test_every_command_is_among_the_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new command must become a rule of the machine, or say above why not."""
     commands, reached = _commands(), set[CodeType]()
