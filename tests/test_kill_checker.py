@@ -81,4 +81,4 @@ async def test_a_planted_fault_turns_the_checker_red(
 async def test_the_same_deaths_leave_the_whole_nexus_green(
     tmp_path: Path, zygote: Zygote, plan: Plan
 ) -> None:
-    prove(await run_storm(replace(plan, patience_s=30), zygote, tmp_path))
+    prove(await run_storm(replace(plan, patience_s=Plan.patience_s), zygote, tmp_path))

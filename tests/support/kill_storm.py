@@ -41,7 +41,7 @@ class Plan:
     """The name of a planted fault."""
     fault_from_the_start: str | None = None
     """The name of the one that is planted while the team is made, before the first kill."""
-    patience_s: float = 30.0
+    patience_s: float = 120.0
     """After which nothing goes on any more."""
     points: Sequence[str | None] = (*NAMES, None, None)
     """Where to kill; None: at a moment that has nothing to do with what the server does."""

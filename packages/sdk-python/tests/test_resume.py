@@ -8,7 +8,7 @@ from engineio import base_client
 import oblivion
 from dark_proxy import dark_proxy
 from hand_clock import HandClock
-from oblivion import TaskAssignedPayload, Timeouts
+from oblivion import TaskAssignedPayload, Timeouts, WakeUpPayload
 from scripted_nexus import MakeClient, ScriptedNexus, TokenAnswer, envelope_of, task
 
 
@@ -81,6 +81,21 @@ async def test_an_agent_announces_what_it_holds_and_has_seen_when_it_comes_back(
     assert first["instanceId"] == second["instanceId"]
     go_on.set()
     assert (await nexus.next("task_update")).payload["status"] == "DONE"
+
+
+async def test_what_a_gap_announced_as_lost_is_not_asked_for_again(
+    nexus: ScriptedNexus, make_client: MakeClient, clock: HandClock
+) -> None:
+    client = make_client(clock=clock)
+    heard: asyncio.Queue[WakeUpPayload] = asyncio.Queue()
+    client.on_wake_up(heard.put)
+    await client.connect()
+    await nexus.hint("gap", {"epoch": "epoch-1", "fromSeq": 1, "toSeq": 10})
+    await nexus.hint("wake_up", {"reason": "manual"})  # comes after it
+    await heard.get()
+    await nexus.cut()
+    await reconnect(nexus, clock)
+    assert nexus.of("agent_ready")[-1].payload["lastSeq"] == 10
 
 
 async def test_a_task_that_was_lost_meanwhile_is_given_up(

@@ -5,12 +5,13 @@
 
 import os
 import platform
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from nexus.domain.findings import Finding
+from nexus.domain.findings import Finding, Status
 from nexus.keys import load_signing_keys, read_admin_credentials, read_pepper
 from nexus.settings import Settings
 from nexus.store import Database, DataDirError
@@ -21,6 +22,9 @@ PRIVATE_FILES = (
     *("admin-credentials.json", "audit-anchor.json"),
 )
 _ANYBODY = 0o077
+_MIB = 1024 * 1024
+_LITTLE_ROOM = 1024 * _MIB
+_NO_ROOM = 32 * _MIB
 
 
 def examine(settings: Settings, database: Database) -> list[Finding]:
@@ -32,6 +36,7 @@ def examine(settings: Settings, database: Database) -> list[Finding]:
         python(),
         secrets(settings),
         data_folder(settings.data_dir),
+        *disk(settings.data_dir),
         *private_files(settings),
         Finding(check="database", status="ok", found=database.name),
     ]
@@ -60,6 +65,20 @@ def data_folder(path: Path) -> Finding:
         fix = "change its owner, or choose another one with --data-dir"
         return Finding(check=name, status="fail", found=f"{shown} is not writable", fix=fix)
     return Finding(check=name, status="ok", found=shown)
+
+
+def disk(path: Path) -> Iterator[Finding]:
+    """Check that there is room for more data; without any, Nexus refuses whatever writes."""
+    if not path.is_dir():
+        return
+    free = shutil.disk_usage(path).free
+    found = f"{free // _MIB:,} MiB free"
+    if free >= _LITTLE_ROOM:
+        yield Finding(check="disk", status="ok", found=found)
+        return
+    status: Status = "warn" if free >= _NO_ROOM else "fail"
+    fix = "make room on the disk of the data folder; Nexus then goes on by itself"
+    yield Finding(check="disk", status=status, found=found, fix=fix)
 
 
 def schema_version(version: str | None, newest: str) -> Finding:

@@ -18,6 +18,7 @@ from nexus.api.hashing import AT_ONCE, LONGEST_QUEUE, Hashers
 from nexus.domain.errors import Unavailable
 from nexus.services.platform import Platform
 from nexus.store.recent import RecentEvents
+from nexus.store.refusals import Refusals
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,6 +28,7 @@ class FailingStore:
 
     def __init__(self, failure: Exception) -> None:
         self.recent = RecentEvents()
+        self.refusals = Refusals()
         self._failure = failure
 
     async def write(self, *_: Any, **__: Any) -> Any:

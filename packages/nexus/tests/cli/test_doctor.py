@@ -1,6 +1,7 @@
 """What the doctor finds, and what it says to do."""
 
 import contextlib
+import shutil
 import socket
 import sqlite3
 from datetime import UTC, datetime, timedelta
@@ -31,7 +32,7 @@ def test_a_healthy_server_passes_every_check(nexus: CommandLine) -> None:
     assert (well.code, well.json["ok"]) == (0, True)
     assert set(statuses(well).values()) == {"ok"}
     assert list(statuses(well)) == [
-        *("python", "settings", "secrets", "data folder", "keys", "schema"),
+        *("python", "settings", "secrets", "data folder", "disk", "keys", "schema"),
         *("audit log", "server", "port", "clock", "credentials"),
     ]
 
@@ -151,6 +152,47 @@ def test_a_server_that_is_not_ready_is_found_with_its_own_words() -> None:
     with peer(say) as server:
         found = CommandLine()("doctor", "--url", server.url, "--client-secret", "x", "--json")
     assert "run nexus migrate" in finding(found, "server")["found"]
+
+
+def test_a_database_that_another_program_holds_is_not_to_be_restored(tmp_path: Path) -> None:
+    folder = database(tmp_path, "9999")
+    with contextlib.closing(sqlite3.connect(tmp_path / "nexus.db", isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        found = CommandLine()("doctor", "--url", free_url(), "--data-dir", folder, "--json")
+    held = finding(found, "schema")
+    assert (held["status"], "locked" in held["found"]) == ("fail", True)
+    assert "close the program" in held["fix"]
+    assert "backup" not in held["fix"]
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "status"), [(1024, "ok"), (1023, "warn"), (32, "warn"), (31, "fail"), (0, "fail")]
+)
+def test_a_disk_with_little_room_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mebibytes: int, status: str
+) -> None:
+    room = shutil.disk_usage(tmp_path)._replace(free=mebibytes * 1024 * 1024)
+    monkeypatch.setattr("nexus.self_checks.shutil.disk_usage", lambda _: room)
+    (found,) = self_checks.disk(tmp_path)
+    assert (found.status, found.found) == (status, f"{mebibytes:,} MiB free")
+    assert list(self_checks.disk(tmp_path / "not there")) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "advice"),
+    [
+        ({"status": "ready"}, None),
+        ({"status": "ready", "refused": "database is locked"}, "close the program"),
+        ({"status": "ready", "refused": "database or disk is full"}, "make room"),
+    ],
+)
+def test_a_database_that_refuses_writes_is_found(body: dict[str, str], advice: str | None) -> None:
+    found = [one.fix or "" for one in checks.refusals(httpx2.Response(200, json=body))]
+    assert [fix.partition(" on ")[0].partition(" that ")[0] for fix in found] == (
+        [] if advice is None else [advice]
+    )
+    assert list(checks.refusals(httpx2.Response(200, text="no JSON"))) == []
 
 
 def test_an_old_python_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

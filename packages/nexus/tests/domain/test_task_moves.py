@@ -49,6 +49,7 @@ def test_an_ended_attempt_is_retried_until_the_attempts_are_used_up(used: int, m
 
 def test_retries_wait_twice_as_long_each_time() -> None:
     assert [retry_delay_ms(used, 0) for used in range(5)] == [1000, 2000, 4000, 8000, 16000]
+    assert [retry_delay_ms(used, 0) for used in (5, 6, 7)] == [32_000, 60_000, 60_000]
 
 
 @given(used=st.integers(-3, 10_000), jitter=st.floats(0, 1, exclude_max=True))

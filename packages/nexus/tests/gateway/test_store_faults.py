@@ -30,6 +30,10 @@ async def test_a_locked_database_is_told_to_callers_and_outlived(tmp_path: Path)
                 assert refused.status_code == 503
                 assert int(refused.headers["Retry-After"]) > 0
                 assert (await nexus.admin.get("/observer/tasks"))["items"] == []
+                assert await nexus.admin.get("/readyz") == {
+                    "status": "ready",
+                    "refused": "database is locked",
+                }
                 answer = await agent.call("heartbeat", {"ping": True})
                 assert (answer["error"]["code"], answer["error"]["retryable"]) == (
                     "unavailable",

@@ -304,7 +304,7 @@ async def test_a_store_that_is_away_delays_the_record_and_loses_nothing(
     async with node(world, Maker(acts={"k": act})) as one:
         await one.post("k")
         await one.until_begun(1)
-        one.store.refusals = [Unavailable("away")] * 3
+        one.store.failures = [Unavailable("away")] * 3
         gate.opened.set()
         await one.until("done", "k")
         assert one.maker.begun == ["k"]

@@ -173,6 +173,26 @@ def test_a_heartbeat_keeps_only_the_leases_it_names(world: ServiceWorld) -> None
     assert world.show(dropped.id).status is TaskStatus.TODO
 
 
+def test_a_heartbeat_prolongs_neither_a_later_attempt_nor_another_agents_lease(
+    world: ServiceWorld,
+) -> None:
+    ref, other = world.connect(world.agent("a")), world.connect(world.agent("b"))
+    task = world.task()
+    lease(world)
+    world.time.advance(seconds=121)
+    world.run(attempts.expire)
+    lease(world)
+    again = world.show(task.id)
+    assert again.attempt == 2
+    world.time.advance(seconds=60)
+    holder, stranger = (ref, other) if again.claimed_by_agent_id == ref.agent_id else (other, ref)
+    for who, attempt in ((holder, 1), (stranger, 2)):
+        named = [ActiveTask(task_id=task.id, attempt=attempt)]
+        world.run(handover.heartbeat, who, named, world.limits)
+    world.time.advance(seconds=61)
+    assert world.run(attempts.expire) == 1
+
+
 def test_a_failed_attempt_is_tried_again_after_a_pause_and_ends_readably(
     world: ServiceWorld,
 ) -> None:
@@ -276,10 +296,13 @@ def test_a_reconnect_of_the_same_process_keeps_its_leases(world: ServiceWorld) -
     task = world.task()
     lease(world)
     world.run(events.acknowledge, agent, [1])
+    world.time.advance(seconds=60)
     ref = world.run(sessions.open_session, agent, NODE)
     active = [ActiveTask(task_id=task.id, attempt=1), ActiveTask(task_id="gone", attempt=4)]
     ack = world.announce(ref, instance_id="one", active=active)
     assert ack.lost == ["gone"]
+    world.time.advance(seconds=61)
+    assert world.run(attempts.expire) == 0
     assert world.show(task.id).status is TaskStatus.CLAIMED
 
 

@@ -21,6 +21,7 @@ from nexus.services.signing import Keyring
 from nexus.services.tokens import Tokens
 from nexus.store import Tx
 from nexus.store.recent import RecentEvents
+from nexus.store.refusals import Refusals
 from nexus.store.schema import call_answers, sessions
 from nexus.store.unit_of_work import Service
 from oblivion.protocol import Task, TaskStatus
@@ -37,6 +38,7 @@ class Directly:
 
     def __init__(self, world: ServiceWorld) -> None:
         self.recent = RecentEvents()
+        self.refusals = Refusals()
         self._world = world
 
     async def write(self, service: Service[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

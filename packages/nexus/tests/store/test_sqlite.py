@@ -61,8 +61,10 @@ async def test_a_locked_database_refuses_the_write_and_recovers_by_itself(tmp_pa
     store.lock_patience_ms = 50
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
+        before = store.refusals.recent
         with pytest.raises(Unavailable, match="locked"):
             await store.write(put, "refused")
+        assert (before, store.refusals.recent) == (None, "database is locked")
         assert await store.read(lambda tx: tx.rows(meta.select())) == []
         other.execute("ROLLBACK")
         await store.write(put, "later")

@@ -18,6 +18,7 @@ from nexus.services.signing import Keyring
 from nexus.services.tokens import Tokens
 from nexus.store import UnitOfWork
 from nexus.store.opening import open_unit_of_work
+from nexus.store.refusals import Refusals
 from nexus.store.tx import Row, Tx
 from service_world import ServiceWorld
 
@@ -37,13 +38,14 @@ class CountingStore:
     def __init__(self, store: UnitOfWork) -> None:
         self._store = store
         self.asked: Counter[str] = Counter()
-        self.refusals: list[Exception] = []
+        self.failures: list[Exception] = []
+        self.refusals = Refusals()
         """What the next writes are refused with."""
 
     async def write(self, service: Any, *args: Any, **how: Any) -> Any:
         self.asked[service.__name__] += 1
-        if self.refusals:
-            raise self.refusals.pop(0)
+        if self.failures:
+            raise self.failures.pop(0)
         return await self._store.write(service, *args, **how)
 
     async def glance(self, service: Any, *args: Any, **how: Any) -> Any:

@@ -32,7 +32,8 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request, platform: Here) -> dict[str, str]:
     """Say whether requests can be served: the store answers, and its schema is this version's.
 
-    How Slack stands is told beside it: Nexus is ready without Slack as well.
+    How Slack stands is told beside it: Nexus is ready without Slack as well. So is it that the
+    database refused something within the last minute, for reads go on meanwhile.
     """
     try:
         async with asyncio.timeout(_PATIENCE_S):
@@ -42,7 +43,12 @@ async def readyz(request: Request, platform: Here) -> dict[str, str]:
     if not current:
         raise Unavailable("the schema is not this version's; run nexus migrate")
     workspace: Workspace | None = request.app.state.workspace
-    return {"status": "ready"} | ({} if workspace is None else {"slack": workspace.state.word})
+    refused = platform.store.refusals.recent
+    return (
+        {"status": "ready"}
+        | ({} if workspace is None else {"slack": workspace.state.word})
+        | ({} if refused is None else {"refused": refused})
+    )
 
 
 @router.get("/metrics", include_in_schema=False)

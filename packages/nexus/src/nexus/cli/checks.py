@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SKEW_WARNS_S = 10
 SKEW_FAILS_S = 300
+_LET_GO = "close the program that has the database open for writing; Nexus then goes on by itself"
 
 
 def schema(settings: "Settings") -> Iterator[Finding]:
@@ -48,6 +49,8 @@ def _unusable(why: str, *, shared: bool) -> Finding:
     if shared:
         fix = "is PostgreSQL running, and is NEXUS_DATABASE_URL right?"
         return Finding(check="database", status="fail", found=why, fix=fix)
+    if "locked" in why:
+        return Finding(check="schema", status="fail", found=why, fix=_LET_GO)
     return Finding(check="schema", status="fail", found=why, fix="restore a backup")
 
 
@@ -65,17 +68,31 @@ def server(http: httpx2.Client, url: str) -> tuple[httpx2.Response | None, Findi
     return answer, Finding(check="server", status="fail", found=str(refusal(answer)), fix=fix)
 
 
+def refusals(answer: httpx2.Response) -> Iterator[Finding]:
+    """Check that the database has refused the server nothing within the last minute."""
+    why = _told(answer, "refused")
+    if why is None:
+        return
+    fix = _LET_GO if "locked" in why else "make room on the server's disk, if it is full"
+    yield Finding(check="database", status="fail", found=f"it refuses writes: {why}", fix=fix)
+
+
+def _told(answer: httpx2.Response, name: str) -> str | None:
+    try:
+        word = answer.json().get(name) if answer.is_success else None
+    except (ValueError, AttributeError):
+        return None
+    return None if word is None else str(word)
+
+
 def slack(answer: httpx2.Response) -> Iterator[Finding]:
     """Check that the server is connected with Slack, if it is to be."""
-    try:
-        word = answer.json().get("slack") if answer.is_success else None
-    except (ValueError, AttributeError):
-        return
+    word = _told(answer, "slack")
     if word == "connected":
         yield Finding(check="slack", status="ok", found="connected")
     elif word is not None:
         fix = "`nexus slack status` says why, `nexus slack doctor` what to do"
-        yield Finding(check="slack", status="warn", found=str(word), fix=fix)
+        yield Finding(check="slack", status="warn", found=word, fix=fix)
 
 
 def port(url: str, *, answered: bool) -> Finding:

@@ -78,6 +78,7 @@ def _examine(wish: Wish, config: Path | None) -> Iterator["Finding"]:
             yield checks.port(wish.url, answered=answer is not None)
         if answer is not None:
             yield checks.clock(answer)
+            yield from checks.refusals(answer)
             yield from checks.slack(answer)
             yield checks.credentials(http, wish)
 
@@ -91,6 +92,7 @@ def _examine_installation(wish: Wish, config: Path | None) -> Iterator["Finding"
     if settings is not None:
         yield self_checks.secrets(settings)
         yield self_checks.data_folder(settings.data_dir)
+        yield from self_checks.disk(settings.data_dir)
         yield from self_checks.private_files(settings)
         yield from checks.schema(settings)
         yield from safety_checks.sealed_secrets(settings)

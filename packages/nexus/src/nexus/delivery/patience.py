@@ -18,5 +18,5 @@ async def patiently(act: Callable[[], Awaitable[R]]) -> R:
         try:
             return await act()
         except Unavailable as error:
-            _log.warning("store_unavailable reason=%r", error.message)
+            _log.debug("store_unavailable reason=%r", error.message)  # the store warns for all
             await asyncio.sleep(PAUSE_S)

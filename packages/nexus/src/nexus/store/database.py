@@ -85,7 +85,7 @@ class Database(ABC):
             StoreError: the database cannot be used.
         """
         try:
-            with self.writer.connect() as connection:
+            with self.reader.connect() as connection:  # while somebody else writes, too
                 self.check(connection)
                 return versions.found(connection)
         except sa.exc.DBAPIError as error:

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from nexus import failpoints
 from nexus.domain.errors import NexusError, Unavailable
+from nexus.store.refusals import Refusals
 from nexus.store.schema import activity
 from nexus.store.statement import Row
 from nexus.store.tx import Committed, Followers, Tx
@@ -71,6 +72,7 @@ class GroupCommit:
         followers: Followers,
     ) -> None:
         self.lock_patience_ms = 5_000
+        self.refusals = Refusals()
         self._clock = clock
         self._publish = publish
         self._followers = followers
@@ -127,6 +129,7 @@ class GroupCommit:
             await self._on_thread(self._connection.commit)
             failpoints.reach("commit.after")
         except sa.exc.DBAPIError as error:
+            self.refusals.note(str(error.orig))
             return self._refuse(group, Unavailable(f"the database refused the write: {error.orig}"))
         except BaseException as error:  # noqa: BLE001 - every waiter must be answered
             return self._refuse(group, error)

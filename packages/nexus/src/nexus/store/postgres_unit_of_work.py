@@ -32,6 +32,7 @@ from nexus.store.postgres_failures import (
 )
 from nexus.store.postgres_link import FateUnknown, Link, Writer
 from nexus.store.recent import RecentEvents
+from nexus.store.refusals import Refusals
 from nexus.store.tx import Committed, Followers, Tx
 from nexus.store.unit_of_work import Clock, Service
 
@@ -72,6 +73,7 @@ class PostgresUnitOfWork:
         clock: Clock | None = None,
     ) -> None:
         self.recent = RecentEvents()
+        self.refusals = Refusals()
         self._database = database
         self._publish = publish
         self._clock = clock
@@ -256,6 +258,7 @@ class PostgresUnitOfWork:
         except FAILURES as error:
             link.drop()
             self._away_until = time.monotonic() + _AWAY_S
+            self.refusals.note(reason(error))
             raise Unavailable(f"the database is away: {reason(error)}") from error
         now = link.begin()
         return now if self._clock is None else self._clock()

@@ -11,6 +11,7 @@ from nexus import failpoints
 from nexus.domain.errors import Unavailable
 from nexus.store.group_commit import GroupCommit
 from nexus.store.recent import RecentEvents
+from nexus.store.refusals import Refusals
 from nexus.store.sqlite import SqliteDatabase
 from nexus.store.tx import Committed, Followers, Tx
 
@@ -25,6 +26,7 @@ class UnitOfWork(Protocol):
     """The one door to the store."""
 
     recent: RecentEvents
+    refusals: Refusals
 
     async def write(self, service: Service[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run ``service`` in a transaction and return its result once that is on disk."""
@@ -59,6 +61,7 @@ class SqliteUnitOfWork:
         self._publish = publish
         self._followers = Followers()
         self._writer = GroupCommit(database.writer, clock, self._make_known, self._followers)
+        self.refusals = self._writer.refusals
         self._readers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="nexus-read")
 
     @property
