@@ -10,6 +10,7 @@ import pytest
 import oblivion
 from oblivion import errors
 from oblivion._refusals import refused_call, refused_connect, refused_request, refused_token
+from oblivion._socketio import _deepest
 from oblivion.errors import CodedError, OblivionError
 from oblivion.protocol import ErrorCode
 
@@ -109,3 +110,13 @@ def test_the_reason_of_a_rejection_does_not_make_it_look_pending() -> None:
 def test_odd_answers_over_http_are_typed_too(body: object) -> None:
     assert isinstance(refused_token(400, body), errors.ConnectRefused)
     assert type(refused_request(404, body)) is errors.NotFound
+
+
+def test_why_a_connect_failed_is_told_by_the_system_not_by_what_libraries_tried_before() -> None:
+    refused, above = ConnectionRefusedError("connection refused"), OSError("cannot connect")
+    refused.__context__ = RuntimeError("no running event loop")
+    above.__cause__ = refused
+    library = Exception("Connection error")
+    library.__context__ = above
+    assert _deepest(library) == "connection refused"
+    assert _deepest(ValueError("of its own")) == "of its own"

@@ -18,6 +18,8 @@ from oblivion.protocol import TaskAssignedPayload
 from postgres_server import PostgresServer
 
 POSTERS = 4
+PATIENCE_S = 100.0
+"""What was accepted meanwhile is worked off in seconds, on a busy machine in a minute."""
 AGENTS = ("one", "two")
 
 
@@ -107,7 +109,8 @@ async def outlive(server: PostgresServer, folder: Path, times: int) -> None:
                 done = (await nexus.admin.get("/observer/stats"))["tasks"]["done"]
                 return bool(done == len(journal.accepted))
 
-            await eventually(all_ended, what="every accepted task is done, and none is there twice")
+            what = "every accepted task is done, and none is there twice"
+            await eventually(all_ended, what=what, within=PATIENCE_S)
         await settled(nexus, journal)
 
 

@@ -290,6 +290,19 @@ def test_a_restarted_process_gives_back_what_its_earlier_life_held(world: Servic
     assert world.show(task.id).attempt == 2
 
 
+def test_what_never_reached_the_earlier_life_of_a_process_is_left_to_the_new_one(
+    world: ServiceWorld,
+) -> None:
+    agent = world.agent("a")
+    world.connect(agent, instance_id="one")
+    task = world.task()
+    lease(world)
+    world.connect(agent, instance_id="two")
+    after = world.show(task.id)
+    assert (after.status, after.attempt) == (TaskStatus.CLAIMED, 1)
+    assert after.claimed_by_agent_id == agent
+
+
 def test_a_reconnect_of_the_same_process_keeps_its_leases(world: ServiceWorld) -> None:
     agent = world.agent("a")
     world.connect(agent, instance_id="one")

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from nexus.domain.errors import AlreadyClaimed, LeaseLost
+from nexus.domain.errors import AlreadyClaimed, LeaseLost, Unavailable
 from nexus.gateway.calls import CALLS, Context, carry_out
 from nexus.services import attempts, events, handover, idempotency, leases, sessions, tasks, threads
 from nexus.store import Tx, UnitOfWork
@@ -59,17 +59,27 @@ async def make_tasks(world: ServiceWorld, store: UnitOfWork, number: int) -> lis
     return made
 
 
+async def persist(act: Callable[[str], Awaitable[None]], wanted: str) -> None:
+    """Ask again where the database had no time, as whoever calls does."""
+    while True:
+        try:
+            return await act(wanted)
+        except Unavailable:
+            await asyncio.sleep(0.1)
+
+
 async def claim_all(store: UnitOfWork, agent_id: str, order: list[str]) -> list[str]:
     """Claim task after task, a few at a time; return what was won."""
     won: list[str] = []
     todo = iter(order)
 
+    async def claim(task_id: str) -> None:
+        await store.write(leases.claim, agent_id, task_id, max_concurrency=None, lease_ms=120_000)
+
     async def keep_claiming() -> None:
         for task_id in todo:
             try:
-                await store.write(
-                    leases.claim, agent_id, task_id, max_concurrency=None, lease_ms=120_000
-                )
+                await persist(claim, task_id)
             except AlreadyClaimed:
                 continue
             won.append(task_id)

@@ -21,7 +21,7 @@ import httpx2
 
 from nexus.cli.root import run
 
-DEADLINE_S = 20.0
+DEADLINE_S = 45.0
 _OWN_VARIABLES = ("NEXUS_", "DATABASE_URL", "FORCE_COLOR", "NO_COLOR", "PORT")
 
 

@@ -226,8 +226,13 @@ async def _at_most(seconds: float, work: Coroutine[Any, Any, Any]) -> None:
 
 
 def _deepest(error: BaseException) -> str:
-    """Return what went wrong at the bottom: the libraries above only say "Connection error"."""
+    """Return what went wrong at the bottom: the libraries above only say "Connection error".
+
+    Below what the system says there is only what the libraries had tried before.
+    """
     while (below := error.__cause__ or error.__context__) is not None:
+        if isinstance(error, OSError) and not isinstance(below, OSError):
+            break
         error = below
     return str(error) or type(error).__name__
 
