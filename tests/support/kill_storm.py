@@ -15,6 +15,9 @@ from kill_remains import count_open, read_stored
 from kill_server import MortalNexus, Zygote, mortal_nexus
 from live_nexus import AGENT_SECRET, Admin
 from nexus.failpoints import NAMES
+from nexus.keys import load_signing_keys
+from nexus.services.tokens import Tokens
+from nexus.store.clock import wall_clock
 from sdk_agent import SdkAgent
 from socket_agent import token_for
 from wire_agent import USUAL, Habits, WireAgent
@@ -191,9 +194,12 @@ async def _storm(plan: Plan, zygote: Zygote, folder: Path) -> AsyncIterator[Stor
             nexus.fault = plan.fault_from_the_start
             await nexus.start()
             names = [f"agent-{number}" for number in range(plan.agents)]
-            token = await _team(nexus.url, plan.policy, names)
+            token = _for_a_day(await _team(nexus.url, plan.policy, names), nexus.data_dir)
             agents = [_agent(plan, name, journal, random.Random(rng.random())) for name in names]
-            tokens = [await token_for(nexus.url, name, AGENT_SECRET) for name in names]
+            tokens = [
+                _for_a_day(await token_for(nexus.url, name, AGENT_SECRET), nexus.data_dir)
+                for name in names
+            ]
             submitter = Submitter(
                 url=nexus.url,
                 token=token,
@@ -221,6 +227,12 @@ async def _storm(plan: Plan, zygote: Zygote, folder: Path) -> AsyncIterator[Stor
                 yield storm
                 for task in running:
                     task.cancel()
+
+
+def _for_a_day(token: str, data_dir: Path) -> str:
+    """Return a token of the same caller that outlasts a storm on a slow machine."""
+    tokens = Tokens(load_signing_keys(data_dir), lifetime_s=24 * 3600)
+    return tokens.issue(tokens.read(token, wall_clock()), wall_clock())
 
 
 async def _team(url: str, policy: str, names: Sequence[str]) -> str:
