@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from demo_process import gone, running_demo
+from demo_process import demo_at_terminal, gone, running_demo
 from nexus.demo import DemoFailed, checkout
 from nexus.demo.board import Board, Entry, entry_of
 from nexus.demo.closing import totals
@@ -103,6 +103,27 @@ async def test_you_may_answer_yourself_and_keep_it_running(tmp_path: Path) -> No
     assert "You: no" in demo.output
     assert "No diff, then." in demo.output
     assert "You: only packages/nexus/src/nexus/domain/routing.py" in demo.output
+
+
+async def test_at_a_terminal_the_work_begins_when_you_have_come_and_is_there_until_you_leave(
+    tmp_path: Path,
+) -> None:
+    browser = httpx2.AsyncClient(follow_redirects=True)
+    async with demo_at_terminal(tmp_path) as demo, browser:
+        await demo.shows("Open the link, then press Enter, and the work begins.")
+        link = re.findall(r"Watch it in a browser: (\S+)", demo.output)[0]
+        overview = (await browser.get(link)).url
+        assert (await browser.get(overview)).is_success
+        assert " gets: " not in demo.output
+        demo.type("\n")
+        await demo.shows("Look around; Enter ends the demo.")
+        assert "8 of 8 tasks DONE" in demo.output
+        assert "Robin" in (await browser.get(overview)).text
+        family = demo.family()
+        demo.type("\n")
+        assert await demo.ends() == 0, demo.output
+        assert await gone(family) == []
+    assert demo.leftovers() == []
 
 
 def test_outside_of_a_checkout_the_demo_says_what_it_needs(

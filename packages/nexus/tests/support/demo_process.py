@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -20,18 +22,20 @@ class DemoProcess:
     def __init__(self, folder: Path, options: tuple[str, ...], typed: str) -> None:
         self.folder = folder
         self._output = folder / "output.txt"
-        self._family: list[psutil.Process] = []
         (folder / "input.txt").write_text(typed)
-        environment = {**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
         with self._output.open("wb") as output, (folder / "input.txt").open("rb") as keyboard:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "nexus.cli", "demo", *options],
-                cwd=folder,
-                env=environment,
-                stdin=keyboard,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+            self._start(options, keyboard.fileno(), output.fileno())
+
+    def _start(self, options: tuple[str, ...], keyboard: int, screen: int) -> None:
+        self._family: list[psutil.Process] = []
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "nexus.cli", "demo", *options],
+            cwd=self.folder,
+            env={**os.environ, "TMPDIR": str(self.folder), "PYTHONUNBUFFERED": "1"},
+            stdin=keyboard,
+            stdout=screen,
+            stderr=screen,
+        )
 
     @property
     def output(self) -> str:
@@ -77,6 +81,36 @@ class DemoProcess:
         await self.ends()
 
 
+class DemoAtTerminal(DemoProcess):
+    """A demo whose audience sits at a terminal."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._shown = b""
+        self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (50, 200))
+        os.set_blocking(self._ours, False)
+        self._start((), theirs, theirs)
+        os.close(theirs)
+
+    @property
+    def output(self) -> str:
+        """What was shown so far."""
+        with contextlib.suppress(OSError):  # nothing more for now, or the terminal is closed
+            while more := os.read(self._ours, 65536):
+                self._shown += more
+        return self._shown.decode()
+
+    def type(self, text: str) -> None:
+        """Type something."""
+        os.write(self._ours, text.encode())
+
+    async def kill(self) -> None:
+        """End it and its processes, and close the terminal."""
+        await super().kill()
+        os.close(self._ours)
+
+
 async def gone(processes: list[psutil.Process]) -> list[psutil.Process]:
     """Return those that are still there after a fair time; there should be none."""
     _, alive = await asyncio.to_thread(psutil.wait_procs, processes, timeout=10)
@@ -87,6 +121,16 @@ async def gone(processes: list[psutil.Process]) -> list[psutil.Process]:
 async def running_demo(folder: Path, *options: str, typed: str = "") -> AsyncIterator[DemoProcess]:
     """Run ``nexus demo`` until the block ends."""
     demo = DemoProcess(folder, options, typed)
+    try:
+        yield demo
+    finally:
+        await demo.kill()
+
+
+@contextlib.asynccontextmanager
+async def demo_at_terminal(folder: Path) -> AsyncIterator[DemoAtTerminal]:
+    """Run ``nexus demo`` at a terminal until the block ends."""
+    demo = DemoAtTerminal(folder)
     try:
         yield demo
     finally:

@@ -3,11 +3,13 @@
 import asyncio
 import shutil
 import signal
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -17,6 +19,7 @@ from nexus.demo.board import Board, Entry, entry_of
 from nexus.demo.checkout import Checkout, find_checkout, read_tasks
 from nexus.demo.closing import how_to_go_on, how_to_play, totals
 from nexus.demo.errors import DemoFailed, DemoInterrupted
+from nexus.demo.keyboard import Keyboard
 from nexus.demo.person import PLAYED, Person
 from nexus.demo.processes import Processes
 from nexus.demo.screen import Screen, summary_table
@@ -63,10 +66,11 @@ async def _perform(options: Options) -> None:
     if not console.is_terminal:
         console.width = 200
     screen = Screen(console, board, with_board=not options.ask)
+    at_terminal = console.is_terminal and sys.stdin.isatty()
     with _folder() as folder, Processes(folder) as processes, screen:
         try:
             show = Show(options, checkout, processes, board, screen)
-            await show.perform(folder / "data")
+            await show.perform(folder / "data", Keyboard() if at_terminal else None)
         except DemoFailed:
             screen.hide_board()
             Console(stderr=True, markup=False).print(processes.last_words(), soft_wrap=True)
@@ -105,23 +109,28 @@ class Show:
         self._screen = screen
         self._seen = 0
 
-    async def perform(self, data_dir: Path) -> None:
-        """Set the scene, watch the work, sum it up."""
+    async def perform(self, data_dir: Path, audience: Keyboard | None) -> None:
+        """Set the scene, watch the work, sum it up; wait for an audience to come, and to leave."""
         tasks = read_tasks(self._checkout.tasks)
         self._screen.say(f"Starting Nexus in {data_dir} ...", "dim")
         async with await stage.start_nexus(self._processes, data_dir) as api:
             self._screen.say(f"Nexus answers at {api.url}", "bold")
             self._screen.say(f"Watch it in a browser: {api.link}")
             await self._employ(api)
+            if audience is not None:
+                await audience.line("\nOpen the link, then press Enter, and the work begins. ")
             for task in await stage.import_tasks(api, tasks):
                 self._board.add(task)
             self._screen.say(f"{len(tasks)} tasks imported from {self._checkout.tasks.name}\n")
             self._screen.show_board()
-            await self._watch_to_the_end(api)
+            await self._watch_to_the_end(api, audience)
             self._screen.hide_board()
             self._sum_up()
             if self._options.keep:
-                await self._stay_open(api, data_dir)
+                self._screen.say(how_to_play(api.url, data_dir, stage.PROJECT))
+                await self._stay_open(api, asyncio.Event().wait())
+            elif audience is not None:
+                await self._stay_open(api, audience.line("Look around; Enter ends the demo. "))
 
     async def _employ(self, api: Api) -> None:
         for agent in await stage.make_team(api, self._options.agents):
@@ -131,8 +140,8 @@ class Show:
         program = self._checkout.agent.relative_to(self._checkout.root)
         self._screen.say(f"{names}: a process each, running {program.as_posix()}")
 
-    async def _watch_to_the_end(self, api: Api) -> None:
-        person = Person(api, asks_you=self._options.ask)
+    async def _watch_to_the_end(self, api: Api, audience: Keyboard | None) -> None:
+        person = Person(api, (audience or Keyboard()) if self._options.ask else None)
         try:
             async with asyncio.timeout(_WORK_S if not self._options.ask else None):
                 async with asyncio.TaskGroup() as answers:
@@ -171,9 +180,17 @@ class Show:
             self._screen.say(f"({PLAYED} was played by the demo; --ask lets you answer.)", "dim")
         self._screen.say(how_to_go_on())
 
-    async def _stay_open(self, api: Api, data_dir: Path) -> None:
-        self._screen.say(how_to_play(api.url, data_dir, stage.PROJECT))
-        with suppress(asyncio.CancelledError):  # Ctrl-C is how this is meant to end
-            while True:
-                for entry in await self._look(api):
-                    await self._show(api, entry)
+    async def _stay_open(self, api: Api, leaving: Coroutine[Any, Any, object]) -> None:
+        """Go on until they leave, or until Ctrl-C, which is as good an end."""
+        looking, gone = asyncio.create_task(self._look_on(api)), asyncio.create_task(leaving)
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({looking, gone}, return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        looking.cancel()
+        with suppress(asyncio.CancelledError):
+            await looking
+
+    async def _look_on(self, api: Api) -> None:
+        while True:
+            for entry in await self._look(api):
+                await self._show(api, entry)
