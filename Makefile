@@ -39,7 +39,7 @@ SYNC := $(UV) sync -q --all-packages
 RUN := $(UV) run -q --no-sync
 
 # Of the folders that we check, those that are there.
-TYPED := $(wildcard packages/*/src packages/*/tests packages/*/examples tests bench conftest.py)
+TYPED := $(wildcard packages/*/src packages/*/tests packages/*/examples tests bench)
 
 # How many processes share the tests; 0 runs them one after the other.
 WORKERS ?= 2
