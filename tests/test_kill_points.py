@@ -68,12 +68,16 @@ async def test_an_event_that_was_not_sent_comes_in_the_next_life(scene: Scene) -
 async def test_an_event_that_was_handed_to_the_connection_comes_again_as_the_same(
     scene: Scene,
 ) -> None:
+    (agent,) = scene.agents
+    agent.may_end.clear()
     await scene.live("emit.after")
     await scene.ask()
     async with scene.working():
         await scene.nexus.end_at_failpoint()
         stored = read_stored(scene.nexus.database).events
         await scene.live()
+        await scene.until(What.RECEIVED, life=2)
+        agent.may_end.set()
         await scene.prove_done()
     assert [(event.seq, event.id) for event in scene.received(life=2)] == [(1, stored[0].id)]
 
@@ -81,11 +85,15 @@ async def test_an_event_that_was_handed_to_the_connection_comes_again_as_the_sam
 async def test_an_event_whose_acknowledgement_was_not_stored_comes_again_and_is_not_handled_again(
     scene: Scene,
 ) -> None:
+    (agent,) = scene.agents
+    agent.may_end.clear()  # at its end it would acknowledge once more, perhaps before it is told
     await scene.live("ack.before")
     await scene.ask()
     async with scene.working():
         await scene.nexus.end_at_failpoint()
         await scene.live()
+        await scene.until(What.RECEIVED, life=2)
+        agent.may_end.set()
         await scene.prove_done()
     (first,), (again,) = scene.received(life=1), scene.received(life=2)
     assert (first.id, first.seq, first.digest) == (again.id, again.seq, again.digest)

@@ -44,9 +44,11 @@ def test_a_new_secret_is_shown_once_and_the_old_one_ends_when_it_shall(
 
 
 def test_all_agents_are_stopped_and_resumed(nexus: CommandLine) -> None:
-    stopped = nexus("stop-all", "--reason", "a drill")
+    made = nexus("tenants", "create", "drill", "--json").json  # where no other test has agents
+    admin = ("--client-id", made["clientId"], "--client-secret", made["clientSecret"])
+    stopped = nexus("stop-all", "--reason", "a drill", *admin)
     assert stopped.out == "stopped all agents (0 connected, 0 tasks taken back)\n"
-    resumed = nexus("resume-all", "--json")
+    resumed = nexus("resume-all", "--json", *admin)
     assert resumed.json["stopped"] is False
 
 

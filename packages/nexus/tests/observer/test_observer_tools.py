@@ -68,7 +68,7 @@ async def test_a_task_shows_the_call_that_it_waits_for(page: Page, team: Scene) 
     wish = {**request, "params": {"version": "3"}, "taskId": task["id"]}
     call_id = (await team.agents["ada"].call("tool_request", wish))["callId"]
     await page.goto("/")
-    await expect(page.locator(f"#call{call_id}")).to_be_visible()
+    await expect(page.locator(f"#call{call_id} p").first).to_contain_text("for Ship it")
     await expect(page.locator(f"#q{task['id']}")).to_have_count(0)  # it is not asked for twice
     await page.goto(f"/ui/tasks/{task['id']}")
     await expect(page.locator("div.facts .pill")).to_have_text("Needs a person")

@@ -250,6 +250,7 @@ class ToolCall(WireModel):
     agent_id: str
     agent_name: str = ""
     task_id: str | None = None
+    task_title: str | None = None
     rule: str | None = None
     """Under which rule it was made."""
     decided_by: str | None = None

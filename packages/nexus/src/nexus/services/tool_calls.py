@@ -182,9 +182,12 @@ def row(tx: Tx, tenant_id: str, call_id: str) -> Row:
 
 
 def select() -> sa.Select[Any]:
-    """Return the query for calls with the name of the agent that asks."""
-    return sa.select(tool_calls, agents.c.name.label("agent_name")).join_from(
-        tool_calls, agents, agents.c.id == tool_calls.c.agent_id
+    """Return the query for calls with the name of the agent that asks, and the task's title."""
+    names = agents.c.name.label("agent_name"), tasks.c.title.label("task_title")
+    return (
+        sa.select(tool_calls, *names)
+        .join_from(tool_calls, agents, agents.c.id == tool_calls.c.agent_id)
+        .outerjoin(tasks, tasks.c.id == tool_calls.c.task_id)
     )
 
 
@@ -299,6 +302,7 @@ def view(call: Row, *, exact: bool = False) -> ToolCall:
         agent_id=call["agent_id"],
         agent_name=call["agent_name"],
         task_id=call["task_id"],
+        task_title=call["task_title"],
         rule=call["rule"],
         decided_by=call["decided_by"],
         decided_at=views.moment_or_none(call["decided_at"]),
