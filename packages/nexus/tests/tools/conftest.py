@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tool_traces import ToolTraces
 from tool_world import ToolWorld
 
 
@@ -11,6 +12,14 @@ from tool_world import ToolWorld
 def world(database_url: str) -> Iterator[ToolWorld]:
     """A team with a tool, on each kind of database."""
     world = ToolWorld(database_url)
+    yield world
+    world.database.close()
+
+
+@pytest.fixture
+def traced(database_url: str) -> Iterator[ToolTraces]:
+    """The same, forgetting each trace."""
+    world = ToolTraces(database_url)
     yield world
     world.database.close()
 

@@ -7,7 +7,7 @@ done once is not done twice, and in the end every call has exactly one answer.
 import contextlib
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,8 +25,7 @@ from nexus.store import Tx
 from nexus.store.tool_tables import tool_calls as table
 from nexus.store.tx import Row
 from oblivion.protocol import EventType
-from tool_world import ToolWorld
-from traces.world import TraceWorld
+from tool_traces import ToolTraces
 
 TRACES = 400
 BATCH = 10
@@ -38,17 +37,6 @@ ACTIONS = st.sampled_from(["echo.say", "echo.read"])
 """The first needs approval, the second may be made twice."""
 
 WHICH = st.integers(0, 5)
-
-
-class ToolTraces(ToolWorld, TraceWorld):
-    """A world with tools that forgets each trace."""
-
-
-@pytest.fixture
-def traced(database_url: str) -> Iterator[ToolTraces]:
-    world = ToolTraces(database_url)
-    yield world
-    world.database.close()
 
 
 @dataclass(kw_only=True)

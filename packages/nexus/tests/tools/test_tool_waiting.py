@@ -4,7 +4,6 @@ It is BLOCKED_ON_HUMAN exactly as long as one of them waits for a person.
 """
 
 import contextlib
-from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import pytest
@@ -22,28 +21,16 @@ from nexus.domain.errors import InvalidTransition
 from nexus.services import attempts, leases, tasks, threads
 from nexus.services.tasks import SetStatus
 from oblivion.protocol import TaskStatus, TaskUpdate
-from tool_world import ToolWorld
-from traces.world import TraceWorld
+from tool_traces import ToolTraces
 
 PATIENCE_S = 60
 MOVES = st.sampled_from([TaskStatus.BLOCKED_ON_HUMAN, TaskStatus.IN_PROGRESS])
 
 
-class WaitingTraces(ToolWorld, TraceWorld):
-    """A world with tools that forgets each trace."""
-
-
-@pytest.fixture
-def traced(database_url: str) -> Iterator[WaitingTraces]:
-    world = WaitingTraces(database_url)
-    yield world
-    world.database.close()
-
-
 class Waiting(RuleBasedStateMachine):
     """An agent at a task that asks people and calls tools, and people who answer or do not."""
 
-    world: ClassVar[WaitingTraces]
+    world: ClassVar[ToolTraces]
 
     def __init__(self) -> None:
         super().__init__()
@@ -146,7 +133,7 @@ class Waiting(RuleBasedStateMachine):
 
 @pytest.mark.timeout(600)  # a trace that breaks something is made shorter for minutes
 def test_a_task_is_blocked_on_a_human_exactly_while_a_person_is_waited_for(
-    traced: WaitingTraces, database_kind: str
+    traced: ToolTraces, database_kind: str
 ) -> None:
     chosen = settings(
         max_examples=60 if database_kind == "sqlite" else 6,

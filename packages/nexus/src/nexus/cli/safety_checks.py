@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus.cli.errors import Failed
+from nexus.domain import findings
 from nexus.domain.findings import Finding
 
 if TYPE_CHECKING:
@@ -48,7 +49,9 @@ def audit_log(settings: "Settings") -> Iterator[Finding]:
     except Failed:
         return  # of an older schema; the check of that says what to do
     else:
-        yield _untouched([problem for verdict in found for problem in problems_of(verdict)])
+        yield findings.audit_log(
+            [problem for verdict in found for problem in problems_of(verdict)], _NEWEST
+        )
 
 
 def sealed_secrets(settings: "Settings") -> Iterator[Finding]:
@@ -85,15 +88,3 @@ def _unopened(settings: "Settings", keys: "SealingKeys | None") -> tuple[int, li
             return 0, []  # the check of the schema says what to do
         with database.reader.begin() as connection:
             return vault.unopened(Tx(connection, wall_clock()), keys)
-
-
-def _untouched(problems: list[str]) -> Finding:
-    if not problems:
-        found = f"whole, as far as its {_NEWEST:,} newest entries go"
-        return Finding(check="audit log", status="ok", found=found)
-    return Finding(
-        check="audit log",
-        status="fail",
-        found=f"{problems[0]}, and {len(problems) - 1} more" if problems[1:] else problems[0],
-        fix="see `nexus audit verify`; after a restored backup, --accept",
-    )

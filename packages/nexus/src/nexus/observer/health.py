@@ -3,7 +3,7 @@
 import asyncio
 import platform as machine
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from starlette.responses import Response
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from nexus import __version__
 from nexus.domain import audit_chain
 from nexus.domain.audit_chain import End, audit_key
-from nexus.domain.findings import Finding
+from nexus.domain.findings import Finding, audit_log
 from nexus.domain.principal import Principal
 from nexus.observer.visit import Visit
 from nexus.services import agents, audit, mailbox, readiness, stops, tool_gate
@@ -74,7 +74,7 @@ def _here(visit: Visit, found: Health, answered_ms: float) -> list[Finding]:
     return [
         Finding(check="store", status="ok", found=f"answered within {answered_ms:.0f} ms"),
         _schema(is_current=found.is_current),
-        _audit(found.audited),
+        audit_log([f"entry {one.seq} {one.problem}" for one in found.audited], _AUDITED),
         _slack(visit),
         *(_deliveries(box) for box in found.boxes if box.failed),
         *(_tool(tool) for tool in found.tools if tool.problem is not None),
@@ -86,17 +86,6 @@ def _schema(*, is_current: bool) -> Finding:
         return Finding(check="schema", status="ok", found="this version's")
     fix = "run `nexus migrate`"
     return Finding(check="schema", status="fail", found="not this version's", fix=fix)
-
-
-def _audit(problems: Sequence[audit_chain.Finding]) -> Finding:
-    name = "audit log"
-    if not problems:
-        found = f"whole, as far as its {_AUDITED:,} newest entries go"
-        return Finding(check=name, status="ok", found=found)
-    first, more = problems[0], len(problems) - 1
-    found = f"entry {first.seq} {first.problem}" + (f", and {more:,} more" if more else "")
-    fix = "see `nexus audit verify`; after a restored backup, --accept"
-    return Finding(check=name, status="fail", found=found, fix=fix)
 
 
 def _slack(visit: Visit) -> Finding:
