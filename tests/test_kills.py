@@ -11,7 +11,9 @@ import pytest
 
 from keyed_submitter import Submitter
 from kill_checker import prove
-from kill_journal import Journal
+from kill_journal import Journal, What
+from kill_remains import is_settled
+from kill_scene import Scene
 from kill_server import Zygote
 from kill_storm import Plan, run_storm
 
@@ -75,3 +77,21 @@ async def test_a_task_that_ended_before_its_request_was_answered_leaves_its_room
         person.begun(task)
     journal.close()
     assert person.open == {"late"}
+
+
+async def test_a_storm_is_not_over_while_an_agent_has_yet_to_be_told(scene: Scene) -> None:
+    """Else the last kill takes an event along that nobody would have missed."""
+    (agent,) = scene.agents
+    agent.may_end.clear()
+    await scene.live()
+    made = await scene.ask()
+    assert made is not None
+    async with scene.working():
+        await scene.until(What.ACKED)
+    assert not is_settled(scene.nexus.database), "the task goes on"
+    cancelled = await scene.person.post(f"/observer/tasks/{made.json()['id']}/cancel")
+    assert cancelled.json()["status"] == "CANCELLED"
+    assert not is_settled(scene.nexus.database), "the agent does not know"
+    async with scene.working():
+        await scene.until(What.ACKED, seq=2)
+    assert is_settled(scene.nexus.database)

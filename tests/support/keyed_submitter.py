@@ -28,6 +28,8 @@ class Submitter:
     """The tasks that have not ended yet, as far as anybody knows."""
     over: set[str] = field(default_factory=set)
     """Those that have; some do before the request for them is answered."""
+    asking: int = 0
+    """How many are in the middle of something."""
     _ended: asyncio.Event = field(default_factory=asyncio.Event)
     _keys: "count[int]" = field(default_factory=lambda: count(1))
 
@@ -50,7 +52,9 @@ class Submitter:
                 while len(self.open) >= self.most_open:
                     self._ended.clear()
                     await self._ended.wait()
+                self.asking += 1
                 await self._something(name, http)
+                self.asking -= 1
 
     async def _something(self, name: str, http: httpx2.AsyncClient) -> None:
         dice = self.rng.random()

@@ -37,11 +37,12 @@ def read_stored(where: str | Path) -> Stored:
         )
 
 
-def count_open(where: str | Path) -> int:
-    """Return how many tasks have not ended."""
+def is_settled(where: str | Path) -> bool:
+    """Return whether every task has ended and every event has been acknowledged."""
+    is_open = sa.exists().where(tasks.c.status.not_in(FINAL))
+    is_untold = sa.exists().where(agent_events.c.acked_at.is_(None))
     with _reading(where) as connection:
-        open_ = sa.select(sa.func.count()).where(tasks.c.status.not_in(FINAL))
-        return connection.execute(open_).scalar_one()
+        return not connection.execute(sa.select(is_open | is_untold)).scalar_one()
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Protocol
 from keyed_submitter import Submitter
 from kill_checker import FINAL, History
 from kill_journal import Entry, Journal, What
-from kill_remains import count_open, read_stored
+from kill_remains import is_settled, read_stored
 from kill_server import MortalNexus, Zygote, mortal_nexus
 from live_nexus import AGENT_SECRET, Admin
 from nexus.failpoints import NAMES
@@ -136,7 +136,7 @@ class Storm:
             wait.result()
 
     async def settle(self) -> None:
-        """Live a last life, without end, until all work has ended and nobody has more to say."""
+        """Live a last life until all work has ended, nobody has more to say, and all was heard."""
         self.submitter.most_open = 0
         self.journal.life += 1
         await self.nexus.start()
@@ -152,7 +152,8 @@ class Storm:
     async def _all_ended(self) -> bool:
         for agent in self.agents:
             await agent.acknowledge()
-        return count_open(self.nexus.database) == 0 and all(agent.idle for agent in self.agents)
+        is_quiet = self.submitter.asking == 0 and all(agent.idle for agent in self.agents)
+        return is_quiet and is_settled(self.nexus.database)
 
     def follow(self, entry: Entry) -> None:
         """Let people ask for more where something has ended."""
