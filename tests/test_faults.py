@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from cutting_proxy import Side, cutting_proxy
-from eventually import eventually
 from free_port import free_port
 from live_nexus import AGENT_SECRET, Admin, live_nexus, nexus_process
 from nexus.store.clock import wall_clock
@@ -140,129 +138,6 @@ async def test_a_message_written_while_the_agent_is_away_arrives_once_it_is_back
             done = await nexus.admin.until(task["id"], "DONE")
         assert done["attempt"] == 1
         assert heard.empty()
-
-
-async def test_a_network_cut_without_a_goodbye_is_noticed_and_survived(tmp_path: Path) -> None:
-    runs: Counter[str] = Counter()
-    started, finish = asyncio.Event(), asyncio.Event()
-    async with (
-        live_nexus(tmp_path / "data", heartbeat_seconds=0.4) as nexus,
-        cutting_proxy(nexus.url) as proxy,
-    ):
-        await nexus.admin.team()
-        await nexus.admin.agent("my-agent")
-        client = agent_of(proxy.url)
-
-        @client.on_task_assigned
-        async def work(payload: TaskAssignedPayload) -> None:
-            runs[payload.task_id] += 1
-            started.set()
-            await finish.wait()
-
-        async with client, asyncio.timeout(DEADLINE_S):
-            task = await nexus.admin.task()
-            await started.wait()
-            connections = proxy.connections
-            proxy.cut()
-            finish.set()
-            done = await nexus.admin.until(task["id"], "DONE")
-        assert proxy.connections > connections
-        assert done["attempt"] == 1
-        assert runs == {task["id"]: 1}
-
-
-@pytest.mark.parametrize("side", ["agent", "nexus"])
-async def test_a_connection_that_only_one_side_knows_to_be_closed_is_survived(
-    tmp_path: Path, side: Side
-) -> None:
-    started, finish = asyncio.Event(), asyncio.Event()
-    runs: Counter[str] = Counter()
-    async with (
-        live_nexus(tmp_path / "data") as nexus,
-        cutting_proxy(nexus.url) as proxy,
-    ):
-        await nexus.admin.team()
-        await nexus.admin.agent("my-agent")
-        client = agent_of(proxy.url)
-
-        @client.on_task_assigned
-        async def work(payload: TaskAssignedPayload) -> None:
-            runs[payload.task_id] += 1
-            started.set()
-            await finish.wait()
-
-        async with client, asyncio.timeout(DEADLINE_S):
-            task = await nexus.admin.task()
-            await started.wait()
-            connections = proxy.connections
-            proxy.hang_up_on(side)
-            finish.set()
-            done = await nexus.admin.until(task["id"], "DONE")
-        assert proxy.connections > connections
-        assert done["attempt"] == 1
-        assert runs == {task["id"]: 1}
-
-
-@pytest.mark.parametrize(
-    ("to", "patience"),
-    [("nexus", 60.0), ("nexus", 0.5), ("agent", 0.5)],
-    ids=["a call, waited for", "a call, given up", "an answer, given up"],
-)
-async def test_what_the_network_delays_happens_once(
-    tmp_path: Path, to: Side, patience: float
-) -> None:
-    """Given up, it is said again over a new connection; then the old one delivers it, too."""
-    started, speak = asyncio.Event(), asyncio.Event()
-    runs: Counter[str] = Counter()
-    async with (
-        live_nexus(tmp_path / "data") as nexus,
-        cutting_proxy(nexus.url) as proxy,
-    ):
-        await nexus.admin.team()
-        await nexus.admin.agent("my-agent")
-        client = agent_of(proxy.url, timeouts=Timeouts(ack=patience, close=1))
-
-        @client.on_task_assigned
-        async def work(payload: TaskAssignedPayload) -> None:
-            runs[payload.task_id] += 1
-            started.set()
-            await speak.wait()
-            await client.post_message(payload.task_id, "said once")
-
-        async with client, asyncio.timeout(DEADLINE_S):
-            task = await nexus.admin.task()
-            await started.wait()
-            connections = proxy.connections
-            proxy.hold(to)
-            speak.set()
-            await proxy.has_held()
-            if patience < DEADLINE_S:
-                await nexus.admin.until(task["id"], "DONE")
-            proxy.release()
-            done = await nexus.admin.until(task["id"], "DONE")
-            another = await nexus.admin.task()
-            await nexus.admin.until(another["id"], "DONE")
-        thread = await nexus.admin.get(f"/tasks/{task['id']}/slack-thread")
-        assert [said["text"] for said in thread["messages"]] == ["said once"]
-        assert done["attempt"] == 1
-        assert runs == {task["id"]: 1, another["id"]: 1}
-        assert (proxy.connections > connections) == (patience < DEADLINE_S)
-
-
-async def test_a_silent_agent_counts_as_offline(tmp_path: Path) -> None:
-    async with (
-        live_nexus(tmp_path / "data", heartbeat_seconds=0.3) as nexus,
-        cutting_proxy(nexus.url) as proxy,
-    ):
-        await nexus.admin.team()
-        await nexus.admin.agent("my-agent")
-        async with agent_of(proxy.url, reconnect_delay=60), asyncio.timeout(DEADLINE_S):
-            proxy.cut()
-
-            async def offline() -> bool:
-                return not (await nexus.admin.get("/observer/agents/my-agent"))["isConnected"]
-
-            await eventually(offline, what="the agent counts as offline")
 
 
 async def test_a_token_that_expires_while_connected_is_replaced(tmp_path: Path) -> None:
