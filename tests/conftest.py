@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from kill_scene import Scene, open_scene
 from kill_server import Zygote, running_zygote
-from postgres_server import running_postgres
+from postgres_server import PostgresServer, running_postgres
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -18,15 +18,25 @@ async def zygote() -> AsyncIterator[Zygote]:
         yield running
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def scene(tmp_path: Path, zygote: Zygote) -> AsyncIterator[Scene]:
-    """A dead Nexus with a person and an agent, for a test to bring to life and to kill."""
-    async with open_scene(zygote, tmp_path) as opened:
-        yield opened
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this module's own, which waits for its disk."""
+    with running_postgres(durable=True) as server:
+        yield server
 
 
 @pytest.fixture
-def postgres_url() -> Iterator[str]:
-    """A fresh database in a PostgreSQL of this test's own, which waits for its disk."""
-    with running_postgres(durable=True) as server:
-        yield server.migrated_database()
+def postgres_url(postgres: PostgresServer) -> str:
+    """A fresh database there."""
+    return postgres.migrated_database()
+
+
+@pytest_asyncio.fixture(loop_scope="module", params=["sqlite", "postgres"])
+async def scene(
+    request: pytest.FixtureRequest, tmp_path: Path, zygote: Zygote
+) -> AsyncIterator[Scene]:
+    """A dead Nexus with a person and an agent, for a test to bring to life and to kill."""
+    is_shared = request.param == "postgres"
+    settings = {"database_url": request.getfixturevalue("postgres_url")} if is_shared else {}
+    async with open_scene(zygote, tmp_path, **settings) as opened:
+        yield opened

@@ -112,11 +112,13 @@ def _is_like(entry: Entry, what: What, facts: Mapping[str, object]) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def open_scene(zygote: Zygote, folder: Path, *, agents: int = 1) -> AsyncIterator[Scene]:
+async def open_scene(
+    zygote: Zygote, folder: Path, *, agents: int = 1, **settings: str
+) -> AsyncIterator[Scene]:
     """Make a scene with Nexus dead: each test begins the lives it needs."""
     journal = Journal(path=folder / "journal.jsonl")
     names = [f"agent-{number}" for number in range(agents)]
-    async with mortal_nexus(zygote, folder) as nexus:
+    async with mortal_nexus(zygote, folder, **settings) as nexus:
         await nexus.start()
         async with Admin(nexus.url) as admin:
             await admin.team()

@@ -23,6 +23,7 @@ import httpx2
 from nexus import failpoints
 from nexus.server import Serving, run, serve
 from nexus.settings import load_settings
+from nexus.store.postgres_unit_of_work import PostgresUnitOfWork
 from nexus.store.unit_of_work import SqliteUnitOfWork
 
 
@@ -100,17 +101,49 @@ def _arm_later(failpoint: str, module: str) -> None:
     """Arm the point with the first command whose service lives in ``module``.
 
     Whatever follows on its acceptance counts from when the command runs on: an earlier one may
-    still be on its way to the disk when it comes in.
+    still be on its way to the disk when it comes in. On PostgreSQL others run beside it, so they
+    are done with before and stand back until it is over.
     """
-    write = SqliteUnitOfWork.write
-    waiting = [failpoint]
+    arming = _Arming(failpoint, module)
+    for store in (SqliteUnitOfWork, PostgresUnitOfWork):
+        store.write = arming.around(store.write)  # type: ignore[method-assign]  # a seam
 
-    async def arm_and_write(
-        self: SqliteUnitOfWork, service: Callable[..., Any], *args: Any, **kwargs: Any
-    ) -> Any:
-        if not waiting or service.__module__ != module:
-            return await write(self, service, *args, **kwargs)
-        point = waiting.pop()
+
+class _Arming:
+    """Where one command is picked from all, to have the point armed for it."""
+
+    def __init__(self, failpoint: str, module: str) -> None:
+        self._waiting = [failpoint]
+        self._module = module
+        self._others: set[asyncio.Task[Any]] = set()
+        self._may_go_on = asyncio.Event()
+        self._may_go_on.set()
+
+    def around(self, write: Callable[..., Any]) -> Any:
+        """Return ``write`` with the picking before it."""
+
+        async def pick(store: Any, service: Callable[..., Any], *args: Any, **more: Any) -> Any:
+            if service.__module__ != self._module:
+                await self._may_go_on.wait()
+                other = asyncio.ensure_future(write(store, service, *args, **more))
+                self._others.add(other)
+                other.add_done_callback(self._others.discard)
+                return await other
+            if self._waiting and self._others:
+                self._may_go_on.clear()
+                await asyncio.wait(set(self._others))
+            if not self._waiting:
+                return await write(store, service, *args, **more)
+            try:
+                return await write(store, self._armed(service), *args, **more)
+            finally:
+                self._may_go_on.set()
+
+        return pick
+
+    def _armed(self, service: Callable[..., Any]) -> Callable[..., Any]:
+        self._may_go_on.clear()
+        point = self._waiting.pop()
         if point.startswith("accept"):
             failpoints.arm(point)
 
@@ -118,9 +151,7 @@ def _arm_later(failpoint: str, module: str) -> None:
             failpoints.arm(point)
             return service(*given, **named)
 
-        return await write(self, armed, *args, **kwargs)
-
-    SqliteUnitOfWork.write = arm_and_write  # type: ignore[method-assign]  # a seam
+        return armed
 
 
 def _end_with_the_test() -> None:
