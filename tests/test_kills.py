@@ -64,6 +64,15 @@ async def test_agents_of_the_sdk_miss_nothing_and_do_nothing_twice_over_200_kill
     prove(await run_storm(plan, zygote, tmp_path))
 
 
+@pytest.mark.soak
+@pytest.mark.parametrize(("seed", "policy"), [(121, "assign"), (122, "claim")])
+async def test_on_postgresql_too_nothing_is_lost_over_400_kills(
+    tmp_path: Path, zygote: Zygote, postgres_url: str, seed: int, policy: str
+) -> None:
+    plan = Plan(seed=seed, kills=400, policy=policy, settings={"database_url": postgres_url})
+    prove(await run_storm(plan, zygote, tmp_path))
+
+
 async def test_a_task_that_ended_before_its_request_was_answered_leaves_its_room_to_others(
     tmp_path: Path,
 ) -> None:
