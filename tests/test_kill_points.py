@@ -122,9 +122,12 @@ async def test_a_completion_whose_answer_was_lost_counts_once_when_it_is_said_ag
     async with scene.working():
         await scene.until(What.ACKED)
         await scene.nexus.kill()
-        await scene.live(f"{point}:3", armed_by="nexus.gateway.calls")  # the announcement is one
+        # After the announcement and the word that work goes on.
+        await scene.live(point, armed_by="nexus.gateway.calls:3")
         agent.may_end.set()
         await scene.nexus.end_at_failpoint()
+        (stored,) = read_stored(scene.nexus.database).tasks
+        assert (stored.status == "DONE") == (point == "commit.after"), "it died over another commit"
         await scene.live()
         await scene.prove_done()
     said = [e for e in scene.journal.of(What.CALLED) if e.status == "DONE"]

@@ -95,7 +95,7 @@ class MortalNexus:
         """Begin a life; it may end before it answers, so wait for ``up`` or for ``end``.
 
         The point counts from the start of the process on, or from the first command on whose
-        service lives in the module ``armed_by``.
+        service lives in the module ``armed_by``; ``MODULE:3`` is the third.
         """
         assert self._end is None or self._end.done(), "the life before has not ended"
         self._born.clear()

@@ -97,14 +97,17 @@ def _live(life: dict[str, Any]) -> None:
         os._exit(status)
 
 
-def _arm_later(failpoint: str, module: str) -> None:
-    """Arm the point with the first command whose service lives in ``module``.
+def _arm_later(failpoint: str, armed_by: str) -> None:
+    """Arm the point with the first command whose service lives in a module.
+
+    ``MODULE:3`` is the third.
 
     Whatever follows on its acceptance counts from when the command runs on: an earlier one may
     still be on its way to the disk when it comes in. On PostgreSQL others run beside it, so they
     are done with before and stand back until it is over.
     """
-    arming = _Arming(failpoint, module)
+    module, _, place = armed_by.partition(":")
+    arming = _Arming(failpoint, module, earlier=int(place or 1) - 1)
     for store in (SqliteUnitOfWork, PostgresUnitOfWork):
         store.write = arming.around(store.write)  # type: ignore[method-assign]  # a seam
 
@@ -112,9 +115,10 @@ def _arm_later(failpoint: str, module: str) -> None:
 class _Arming:
     """Where one command is picked from all, to have the point armed for it."""
 
-    def __init__(self, failpoint: str, module: str) -> None:
+    def __init__(self, failpoint: str, module: str, *, earlier: int) -> None:
         self._waiting = [failpoint]
         self._module = module
+        self._earlier = earlier
         self._others: set[asyncio.Task[Any]] = set()
         self._may_go_on = asyncio.Event()
         self._may_go_on.set()
@@ -123,7 +127,7 @@ class _Arming:
         """Return ``write`` with the picking before it."""
 
         async def pick(store: Any, service: Callable[..., Any], *args: Any, **more: Any) -> Any:
-            if service.__module__ != self._module:
+            if not self._is_meant(service):
                 await self._may_go_on.wait()
                 other = asyncio.ensure_future(write(store, service, *args, **more))
                 self._others.add(other)
@@ -140,6 +144,13 @@ class _Arming:
                 self._may_go_on.set()
 
         return pick
+
+    def _is_meant(self, service: Callable[..., Any]) -> bool:
+        is_near = service.__module__ == self._module
+        if is_near and self._earlier:
+            self._earlier -= 1
+            return False
+        return is_near
 
     def _armed(self, service: Callable[..., Any]) -> Callable[..., Any]:
         self._may_go_on.clear()
