@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 
 from live_nexus import AGENT_SECRET, LiveNexus, live_nexus
+from nexus.delivery import LiveSession
 from nexus.domain.limits import Limits
+from nexus.gateway import calls, connection
 from nexus.services import installation, retention
+from nexus.store import Tx
+from oblivion.protocol import EventType
 from socket_agent import SocketAgent, socket_agent, token_for
 
 
@@ -213,6 +217,53 @@ async def test_a_heartbeat_is_answered_by_a_pong_envelope(agent: SocketAgent) ->
     pong = await agent.call("heartbeat", {"ping": True})
     assert pong["type"] == "heartbeat"
     assert pong["payload"]["pong"] is True
+
+
+async def test_heartbeats_of_idle_agents_need_no_transaction_each(
+    agent: SocketAgent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    carried_out: list[object] = []
+    noted: list[object] = []
+
+    def carry_out(tx: Tx, call: calls.Call, *more: Any) -> Any:
+        carried_out.append(call)
+        return calls.carry_out(tx, call, *more)
+
+    def still_there(session: LiveSession) -> None:
+        noted.append(session)
+
+    await agent.ready()
+    monkeypatch.setattr(connection, "carry_out", carry_out)
+    monkeypatch.setattr(LiveSession, "still_there", still_there)
+    beats = [agent.call("heartbeat", {"ping": True, "active": []}) for _ in range(100)]
+    assert all(pong["payload"]["pong"] is True for pong in await asyncio.gather(*beats))
+    assert (carried_out, len(noted)) == ([], 100)
+    assert (await agent.call("heartbeat", {"ping": True}))["payload"]["pong"] is True
+    assert (carried_out, len(noted)) == ([calls.CALLS[EventType.HEARTBEAT]], 100)
+
+
+@pytest.mark.parametrize(
+    ("message", "problem"),
+    [
+        ({"timestamp": "yesterday", "payload": {"ping": True, "active": []}}, "timestamp"),
+        ({"id": 7, "payload": {"ping": True, "active": []}}, "id"),
+        ({"id": "\x00", "payload": {"ping": True, "active": []}}, "NUL"),
+        ({"payload": {"ping": "perhaps", "active": []}}, "ping"),
+        ({"payload": {"ping": True, "active": 3}}, "active"),
+    ],
+)
+async def test_a_heartbeat_that_is_not_valid_is_refused(
+    agent: SocketAgent, message: dict[str, object], problem: str
+) -> None:
+    await agent.ready()
+    answer = await agent.raw_call("heartbeat", {"type": "heartbeat", **message})
+    assert answer["error"]["code"] == "invalid_payload"
+    assert problem in answer["error"]["message"]
+
+
+async def test_a_heartbeat_before_agent_ready_is_refused(agent: SocketAgent) -> None:
+    answer = await agent.call("heartbeat", {"ping": True, "active": []})
+    assert answer["error"]["code"] == "not_ready"
 
 
 async def test_a_newer_session_supersedes_the_older(nexus: LiveNexus, agent: SocketAgent) -> None:

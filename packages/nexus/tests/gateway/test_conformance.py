@@ -72,6 +72,17 @@ async def test_a_call_is_acknowledged_with_its_answer(
     assert await client.call("echo", data) == data
 
 
+async def test_what_needs_no_waiting_is_answered_while_other_calls_wait(
+    url: str, client: Client, host: Parlour
+) -> None:
+    await inside(client, url)
+    await client.emit("hold", None)
+    await client.emit("greet", "nobody waits for this answer")
+    assert await client.call("greet", [1, 2]) == {"hello": [1, 2]}
+    assert host.visitors[0].calls == [("hold", None)]
+    host.visitors[0].hold.set()
+
+
 async def test_each_call_gets_its_own_answer(url: str, client: Client, host: Parlour) -> None:
     await inside(client, url)
     await client.emit("hold", None)

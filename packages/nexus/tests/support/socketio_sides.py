@@ -69,6 +69,10 @@ class Talker:
         """End the stay."""
         self.is_gone.set()
 
+    def at_once(self, name: str, data: Any) -> Any:
+        """Answer a greeting on the spot."""
+        return {"hello": data} if name == "greet" else None
+
     async def call(self, name: str, data: Any, text: bytes) -> Any:
         """Answer a call."""
         if name == "echo":
@@ -130,7 +134,9 @@ class _Namespace(socketio.AsyncNamespace):  # type: ignore[misc]  # the library 
             guest = self._guests.pop(args[0], None)
             return None if guest is None else guest.gone()
         data = args[1] if len(args) > 1 else None
-        return await self._guests[args[0]].call(event, data, orjson.dumps((event, data)))
+        guest = self._guests[args[0]]
+        answer = guest.at_once(event, data)
+        return answer or await guest.call(event, data, orjson.dumps((event, data)))
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         query = str(environ.get("QUERY_STRING", ""))

@@ -11,6 +11,7 @@ from nexus.delivery import LiveSession
 from nexus.domain.errors import Invalid, NexusError
 from nexus.domain.json_values import MAX_DEPTH, is_too_deep, may_hold_nul, refuse_nul
 from nexus.gateway.calls import CALLS, FIRST, OWED, Answer, Call, Context, carry_out, pong
+from nexus.gateway.idle_beats import is_idle_beat
 from nexus.gateway.receipts import Receipts
 from nexus.gateway.tool_results import ToolResults
 from nexus.services.platform import Platform
@@ -24,7 +25,6 @@ from oblivion.protocol import (
     EventAck,
     EventType,
     GapPayload,
-    HeartbeatCall,
     ToolRequest,
     WireModel,
 )
@@ -42,6 +42,14 @@ class Connection:
         self._platform = platform
         self._receipts = receipts
         self._waiting = ToolResults(platform)
+
+    def at_once(self, type_: str, data: Any) -> Answer | None:
+        """Answer what needs neither the store nor patience; None for all that does."""
+        if not (self.session.is_ready and is_idle_beat(type_, data)):
+            return None
+        self.session.heard()
+        self.session.still_there()
+        return pong(self._platform.clock())
 
     async def call(self, type_: str, data: Any, text: bytes) -> Answer:
         """Carry out one call and return its acknowledgement; a refusal is an answer too."""
@@ -72,9 +80,6 @@ class Connection:
                 ErrorCode.PROTOCOL_UNSUPPORTED,
                 f"this Nexus speaks protocol {PROTOCOL_VERSION}, not {payload.protocol}",
             )
-        if isinstance(payload, HeartbeatCall) and payload.active == [] and self.session.is_ready:
-            self.session.still_there()  # it holds nothing that a write could renew
-            return pong(self._platform.clock())
         context = Context(
             ref=self.session.ref,
             call_id=envelope.id,

@@ -207,9 +207,7 @@ class Line(asyncio.Protocol):
     def _follow(self, step: Step, size: int) -> None:
         match step:
             case codec.Event() if self._guest is not None:
-                self._calls += 1
-                self._call_bytes += size
-                self._start(self._answer(self._guest, step, size))
+                self._call(self._guest, step, size)
             case Say():
                 self._write(frames.text(step.packet))
             case Admit():
@@ -237,14 +235,26 @@ class Line(asyncio.Protocol):
         self._write(frames.text(self._conversation.let_in(secrets.token_urlsafe(12))))
         await guest.welcome()
 
+    def _call(self, guest: Guest, call: codec.Event, size: int) -> None:
+        answer = guest.at_once(call.name, call.data)
+        if answer is not None:
+            self._acknowledge(call, answer)
+            return
+        self._calls += 1
+        self._call_bytes += size
+        self._start(self._answer(guest, call, size))
+
     async def _answer(self, guest: Guest, call: codec.Event, size: int) -> None:
         answer = await guest.call(call.name, call.data, call.text)
         self._calls -= 1
         self._call_bytes -= size
-        if call.id is not None:
-            self._write(frames.text(codec.ack(NAMESPACE, call.id, answer)))
+        self._acknowledge(call, answer)
         if self._is_held:
             self._read()
+
+    def _acknowledge(self, call: codec.Event, answer: Any) -> None:
+        if call.id is not None:
+            self._write(frames.text(codec.ack(NAMESPACE, call.id, answer)))
 
     # --- writing ----------------------------------------------------------------------------
 

@@ -20,6 +20,10 @@ class Guest(Protocol):
         """Greet, and begin to serve; the connection is told when that is over."""
         ...
 
+    def at_once(self, name: str, data: Any) -> Any:
+        """Return the answer to a call that needs no waiting; None for any other."""
+        ...
+
     async def call(self, name: str, data: Any, text: bytes) -> Any:
         """Carry out one call and return its answer, which is JSON; never raises.
 
