@@ -13,7 +13,7 @@ from fake_time import FakeTime
 from nexus.domain.errors import Unavailable
 from nexus.services import leases
 from nexus.store import SqliteDatabase, Tx, group_commit
-from nexus.store.schema import meta
+from nexus.store.schema import meta, tasks
 from nexus.store.unit_of_work import SqliteUnitOfWork
 
 
@@ -114,4 +114,18 @@ def test_how_many_tasks_an_agent_holds_is_told_by_an_index_alone(tmp_path: Path)
     with database.reader.begin() as connection:
         (step,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all()
     assert "COVERING INDEX tasks_held" in step.detail
+    database.close()
+
+
+def test_to_judge_whether_a_task_is_held_sqlite_makes_no_table(tmp_path: Path) -> None:
+    """It did at each row stored, for a list of three in the condition of an index."""
+    database = SqliteDatabase(tmp_path / "nexus.db")
+    database.migrate()
+    moved = tasks.update().where(tasks.c.id == sa.bindparam("which")).values(status="DONE")
+    with database.writer.begin() as connection:
+        for statement in (tasks.insert(), moved):
+            sql = str(statement.compile(dialect=connection.dialect))
+            program = connection.exec_driver_sql(f"EXPLAIN {sql}", ("",) * sql.count("?")).all()
+            assert "IdxInsert" in {step.opcode for step in program}
+            assert "OpenEphemeral" not in {step.opcode for step in program}
     database.close()

@@ -281,8 +281,11 @@ holder has said that it waits for a person; that a call waits for approval the c
 
 
 def _one_of(*statuses: TaskStatus) -> sa.ColumnElement[bool]:
-    """Return the condition with its constants written out, so that a partial index serves it."""
-    return tasks.c.status.in_([sa.literal_column(f"'{status}'") for status in sorted(statuses)])
+    """Return the condition with its constants written out, so that a partial index serves it.
+
+    One after the other: SQLite makes a list of three a table, at each row that enters the index.
+    """
+    return sa.or_(*(tasks.c.status == sa.literal_column(f"'{one}'") for one in sorted(statuses)))
 
 
 is_waiting = _one_of(TaskStatus.TODO)
