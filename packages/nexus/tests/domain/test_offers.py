@@ -1,5 +1,7 @@
 """Who is told of tasks that wait to be claimed."""
 
+import pytest
+
 from nexus.domain.offers import (
     CHOOSY_MS,
     HEAD_START_MS,
@@ -10,6 +12,7 @@ from nexus.domain.offers import (
     Waiting,
     favour,
     next_round,
+    rest_s,
 )
 from nexus.domain.routing import Candidate
 
@@ -128,3 +131,12 @@ def test_a_head_start_ends_when_its_agent_has_no_room_any_more() -> None:
     favours, _ = favour(Favours(), [waiting("a", "b")], [candidate("a")], now=0)
     _, audible = favour(favours, [waiting("b")], [candidate("b")], now=50)
     assert heard(audible) == {"t": "b"}
+
+
+@pytest.mark.parametrize(
+    ("took_ms", "rests_ms"), [(0.1, 5), (1, 8), (5, 40), (50, 100), (1_000, 100)]
+)
+def test_looking_at_what_to_offer_leaves_most_of_the_time_to_those_who_work(
+    took_ms: float, rests_ms: float
+) -> None:
+    assert rest_s(took_ms / 1000) == pytest.approx(rests_ms / 1000)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from time import perf_counter
 
 from nexus.delivery.hub import Hub
 from nexus.delivery.patience import patiently
@@ -15,6 +16,7 @@ from nexus.domain.offers import (
     Waiting,
     favour,
     next_round,
+    rest_s,
 )
 from nexus.services import dispatch, leases
 from nexus.services.platform import Platform
@@ -46,16 +48,22 @@ class Dispatcher:
         """Dispatch until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._whenever(leases.DISPATCH, self._lease))
-            group.create_task(self._whenever(leases.OFFERS, self._offer))
+            group.create_task(self._whenever(leases.OFFERS, self._offer, rest_s))
 
     def forget(self, agent_id: str) -> None:
         """Offer everything anew to an agent that connects: it may have missed what it was told."""
         self._book = self._book.without(agent_id)
 
-    async def _whenever(self, topic: str, act: Callable[[], Awaitable[float]]) -> None:
+    async def _whenever(
+        self,
+        topic: str,
+        act: Callable[[], Awaitable[float]],
+        rest: Callable[[float], float] = lambda _took_s: _BREATH_S,
+    ) -> None:
         """Act when the topic is woken, and once the seconds are over that the last act returned.
 
-        Only while an agent is connected here.
+        Only while an agent is connected here. ``rest`` says for how many seconds there is no other
+        act after one that took so many.
         """
         wanted = asyncio.Event()
         stop = self._platform.bus.listen(topic, wanted.set)
@@ -66,8 +74,9 @@ class Dispatcher:
                     async with asyncio.timeout(patience):
                         await wanted.wait()
                 wanted.clear()
+                began = perf_counter()
                 patience = await patiently(act) if self._hub else POLL_S
-                await asyncio.sleep(_BREATH_S)
+                await asyncio.sleep(rest(perf_counter() - began))
         finally:
             stop()
 

@@ -24,6 +24,10 @@ CHOOSY_MS = 30_000
 REMINDERS = 8
 """How many tasks an agent hears of again when it has room again."""
 
+_RESTS = 8
+_LEAST_REST_S = 0.005
+_LONGEST_REST_S = 0.1
+
 Agents = Mapping[str, frozenset[str]]
 """For each task, some agents."""
 
@@ -197,3 +201,11 @@ def _chosen(agent_id: str, tasks: Iterator[Waiting], told: Agents) -> list[str]:
         if reminders <= REMINDERS or agent_id not in told[task.task_id]:
             chosen.append(task.task_id)
     return chosen
+
+
+def rest_s(took_s: float) -> float:
+    """Return for how many seconds to look no more at what to offer, after a look that took so many.
+
+    Eight times as long, for whoever works waits meanwhile; many wake-ups are answered by one look.
+    """
+    return min(max(_LEAST_REST_S, _RESTS * took_s), _LONGEST_REST_S)
