@@ -82,23 +82,19 @@ class SetStatus(Command):
 _FRESH: dict[str, Any] = {
     "status": TaskStatus.TODO,
     "source": "nexus",
-    "source_id": None,
-    "source_url": None,
     "attempt": 0,
     "attempts_used": 0,
-    "holder_agent_id": None,
-    "claimed_at": None,
-    "lease_expires_at": None,
-    "deadline_at": None,
-    "progress": None,
-    "result": None,
-    "error": None,
-    "finished_at": None,
 }
 """Where a task stands that nobody has begun."""
 
-_NOWHERE = {"slack_channel_id": None, "slack_thread_ts": None}
-"""Where in Slack a new task is talked about."""
+_EMPTY: dict[str, Any] = dict.fromkeys(
+    (
+        *("source_id", "source_url", "slack_channel_id", "slack_thread_ts"),
+        *("holder_agent_id", "claimed_at", "lease_expires_at", "deadline_at"),
+        *("progress", "result", "error", "finished_at"),
+    )
+)
+"""What such a task has not: shown, but left to the database, for which to be told takes time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +139,7 @@ def create(
         "updated_at": tx.now,
     }
     names = {"project_name": project["name"], "group_name": project["group_name"]}
-    task = {**_NOWHERE, **stored, **names}
+    task = {**_EMPTY, **stored, **names}
     _refuse_oversize(task)
     stored["traceparent"] = traces.begin(traceparent, _told(stored))
     tx.insert(tasks, stored)
