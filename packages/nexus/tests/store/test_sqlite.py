@@ -13,7 +13,7 @@ from fake_time import FakeTime
 from nexus.domain.errors import Unavailable
 from nexus.services import leases
 from nexus.store import SqliteDatabase, Tx, group_commit
-from nexus.store.schema import meta, tasks
+from nexus.store.schema import is_waiting, meta, tasks
 from nexus.store.unit_of_work import SqliteUnitOfWork
 
 
@@ -114,6 +114,19 @@ def test_how_many_tasks_an_agent_holds_is_told_by_an_index_alone(tmp_path: Path)
     with database.reader.begin() as connection:
         (step,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all()
     assert "COVERING INDEX tasks_held" in step.detail
+    database.close()
+
+
+def test_what_waits_is_found_by_an_index_of_what_waits(tmp_path: Path) -> None:
+    database = SqliteDatabase(tmp_path / "nexus.db")
+    database.migrate()
+    waits = tasks.select().where(tasks.c.project_id == "a project", is_waiting)
+    sql = str(
+        waits.compile(dialect=database.writer.dialect, compile_kwargs={"literal_binds": True})
+    )
+    with database.reader.begin() as connection:
+        (step,) = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").all()
+    assert "INDEX tasks_waiting" in step.detail
     database.close()
 
 

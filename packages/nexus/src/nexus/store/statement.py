@@ -8,9 +8,10 @@ is made once for each kind of database and goes straight to the driver.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 
 Row = Mapping[str, Any]
 """One row by its columns' names."""
@@ -24,7 +25,9 @@ Core = sa.Select[Any] | sa.Insert | sa.Update | sa.Delete
 class Statement:
     """A Core statement whose values come by name, as ``sa.bindparam``; constants are plain values.
 
-    Lists have no place in it: write them out (``schema.is_held``) or run the expression itself.
+    Constants become part of the SQL. As parameters they would have SQLite plan the statement anew
+    at each run, where it asks them whether the condition of an index holds. Lists have no place in
+    it: write them out (``schema.is_held``) or run the expression itself.
     """
 
     def __init__(self, core: Core) -> None:
@@ -70,7 +73,7 @@ class Asks(Protocol):
 
 class _Compiled:
     def __init__(self, core: Core, dialect: sa.Dialect) -> None:
-        compiled = core.compile(dialect=dialect)
+        compiled = _with_constants(core, dialect).compile(dialect=dialect)
         binds = {name: bind for bind, name in compiled.bind_names.items()}
         self._dialect = dialect
         self._sql = str(compiled)
@@ -124,6 +127,21 @@ class _Compiled:
             raise sa.exc.DBAPIError.instance(
                 self._sql, None, error, dbapi.Error, dialect=self._dialect
             ) from error
+
+
+def _with_constants(core: Core, dialect: sa.Dialect) -> Core:
+    """Return the statement with its constants written out as this kind of database reads them."""
+    compiler = dialect.statement_compiler(dialect, None)
+
+    def write(element: Any, **_: Any) -> Any:
+        if not isinstance(element, sa.BindParameter) or element.required:
+            return None
+        if isinstance(element.type, sa.types.NullType):
+            return None  # a value to set: its column, not itself, says what it is
+        text = compiler.render_literal_value(element.value, element.type)
+        return sa.literal_column(text, element.type)
+
+    return cast("Core", visitors.replacement_traverse(core, {}, write))
 
 
 def _taker(order: Sequence[str] | None) -> Callable[[Mapping[str, Any]], Any]:
