@@ -10,6 +10,8 @@ from fake_time import FakeTime
 from nexus.domain.errors import Conflict, Unavailable
 from nexus.store import Tx, open_database, open_unit_of_work
 from nexus.store.schema import meta
+from nexus.store.statement import Statement
+from oblivion.protocol import TaskStatus
 
 
 class Door:
@@ -101,3 +103,29 @@ async def test_a_command_stands_though_what_follows_it_fails(door: Door) -> None
     door.store.follow("topic-first", fail)
     await door.store.write(put, "first")
     assert await door.keys() == {"first"}
+
+
+@pytest.mark.parametrize(
+    "constant",
+    [
+        "plain",
+        "it's",
+        'say "%s" to 100 % of :them',
+        "a\\b",
+        "",
+        7,
+        2**40,
+        0.5,
+        True,
+        TaskStatus.DONE,
+    ],
+)
+async def test_a_constant_in_a_statement_means_itself(door: Door, constant: object) -> None:
+    statement = Statement(
+        sa.select(sa.literal(constant).label("constant"), meta.c.key)
+        .where(meta.c.key == sa.bindparam("wanted"))
+        .limit(1)
+    )
+    await door.store.write(put, "it")
+    found = await door.store.read(lambda tx: tx.one(statement, wanted="it"))
+    assert found == {"constant": constant, "key": "it"}

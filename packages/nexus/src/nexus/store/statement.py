@@ -139,6 +139,8 @@ def _with_constants(core: Core, dialect: sa.Dialect) -> Core:
         if isinstance(element.type, sa.types.NullType):
             return None  # a value to set: its column, not itself, says what it is
         text = compiler.render_literal_value(element.value, element.type)
+        if "%" in text:
+            return None  # what a driver takes it for is no matter of constants
         return sa.literal_column(text, element.type)
 
     return cast("Core", visitors.replacement_traverse(core, {}, write))
