@@ -41,12 +41,12 @@ RUN := $(UV) run -q --no-sync
 # Of the folders that we check, those that are there.
 TYPED := $(wildcard packages/*/src packages/*/tests packages/*/examples tests bench)
 
-# How many processes share the tests; 0 runs them one after the other.
-WORKERS ?= 2
+# How many processes share the tests: one a processor, from two to four; 0 runs them one after the other.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN || echo 2); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
 # More for pytest, for example: make test ARGS="-k reconnect -x"
 ARGS ?=
 
-.PHONY: help demo test check bench soak screenshots docs fix setup clean distclean lint types layers
+.PHONY: help demo test check bench soak screenshots docs fix setup clean distclean lint types mypy pyright layers
 
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,7 +57,7 @@ demo: setup ## See it: an embedded Nexus, a real agent, real work
 test: setup browser ## Run every test
 	@$(RUN) pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
-check: setup lint types layers docs ## Format, lint, types, layers and docs, as CI checks them
+check: setup types lint layers docs ## Format, lint, types, layers and docs, as CI checks them
 
 bench: setup ## Measure throughput, latency, memory and recovery beside other queues
 	@$(RUN) python -m bench $(ARGS)
@@ -89,8 +89,12 @@ lint: setup
 	@echo "lint: ruff" && $(RUN) ruff check
 	@$(RUN) ruff format --check
 
-types: setup
+types: mypy pyright
+
+mypy: setup
 	@echo "types: mypy" && $(RUN) mypy $(TYPED)
+
+pyright: setup
 	@echo "types: pyright" && $(RUN) pyright
 
 layers: setup

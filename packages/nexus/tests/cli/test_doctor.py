@@ -147,14 +147,17 @@ def test_a_server_that_is_not_ready_is_found_with_its_own_words() -> None:
         if request.path == "/auth/token":
             return TOKEN
         problem = {"code": "unavailable", "detail": "the schema is old; run nexus migrate"}
-        return Answer(status=503, body=problem)
+        return Answer(status=503, body=problem, headers={"Retry-After": "0"})
 
     with peer(say) as server:
         found = CommandLine()("doctor", "--url", server.url, "--client-secret", "x", "--json")
     assert "run nexus migrate" in finding(found, "server")["found"]
 
 
-def test_a_database_that_another_program_holds_is_not_to_be_restored(tmp_path: Path) -> None:
+def test_a_database_that_another_program_holds_is_not_to_be_restored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nexus.store.sqlite._PATIENCE_S", 0.1)
     folder = database(tmp_path, "9999")
     with contextlib.closing(sqlite3.connect(tmp_path / "nexus.db", isolation_level=None)) as other:
         other.execute("PRAGMA locking_mode=EXCLUSIVE")
