@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nexus.integrations import worker
 from slack_stage import Stage, in_no_hurry, stage
 
 
@@ -14,3 +15,9 @@ async def on_stage(tmp_path: Path) -> AsyncIterator[Stage]:
     with in_no_hurry():
         async with stage(tmp_path / "data") as opened:
             yield opened
+
+
+@pytest.fixture
+def impatient_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a Nexus give up at once what hangs when it stops; by ``usefixtures``, so before it."""
+    monkeypatch.setattr(worker, "FINISH_S", 0.01)

@@ -55,6 +55,7 @@ async def test_a_question_is_answered_by_a_button_once(on_stage: Stage) -> None:
     assert "Tomorrow" not in [message.text for message in on_stage.channel.thread(card)]
 
 
+@pytest.mark.usefixtures("impatient_at_the_end")
 async def test_of_two_who_answer_the_second_is_told(on_stage: Stage) -> None:
     task = await on_stage.nexus.admin.task("Release 2.1")
     card = await on_stage.card_of("Release 2.1")
@@ -95,6 +96,7 @@ async def test_operators_are_the_only_ones_where_some_are_named(tmp_path: Path) 
             await opened.nexus.admin.until(task["id"], "CANCELLED")
 
 
+@pytest.mark.usefixtures("impatient_at_the_end")
 async def test_a_press_that_comes_too_late_says_why(on_stage: Stage) -> None:
     task = await on_stage.nexus.admin.task("Mend the login")
     card = await on_stage.card_of("Mend the login")

@@ -101,6 +101,7 @@ async def test_a_project_that_is_archived_takes_its_channel_along(on_stage: Stag
     await on_stage.slack.until(lambda: on_stage.channel.is_archived)
 
 
+@pytest.mark.usefixtures("impatient_at_the_end")
 async def test_slack_that_hangs_holds_up_nothing_else(on_stage: Stage) -> None:
     on_stage.slack.fail("chat.postMessage", Hangs())
     await on_stage.nexus.admin.task("Mend the login")
