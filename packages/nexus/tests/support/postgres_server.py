@@ -22,6 +22,8 @@ import psycopg
 DEADLINE_S = 30.0
 _NOBODY = 65534
 _PDEATHSIG = 1
+_MEMORY = Path("/dev/shm")
+_ROOM_BYTES = 6 * 1024**3
 
 
 def _binaries() -> Path:
@@ -44,6 +46,20 @@ def _die_with_the_tests() -> None:
     """Have the kernel end this process when the one that started it is gone."""
     if _libc is not None:
         _libc.prctl(_PDEATHSIG, signal.SIGQUIT)
+
+
+def _folder_for(*, durable: bool) -> Path:
+    """Make a folder; in memory, where a database is made twenty times as fast, if it need not last.
+
+    There must be room, also for a run in which each test has its database, and programs may run.
+    """
+    parent = None
+    if not durable and _MEMORY.is_dir():
+        memory = os.statvfs(_MEMORY)
+        has_room = memory.f_bavail * memory.f_frsize >= _ROOM_BYTES
+        if has_room and os.access(_MEMORY, os.W_OK) and not memory.f_flag & os.ST_NOEXEC:
+            parent = _MEMORY
+    return Path(tempfile.mkdtemp(prefix="nexus-postgres-", dir=parent))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +92,7 @@ class PostgresServer:
     def __init__(self, *, durable: bool = False) -> None:
         self.port = _free_port()
         self._durable = durable
-        self._folder = Path(tempfile.mkdtemp(prefix="nexus-postgres-"))
+        self._folder = _folder_for(durable=durable)
         self._account = _Account.for_data_in(self._folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
@@ -143,6 +159,7 @@ class PostgresServer:
             "unix_socket_directories=",
             "max_connections=200",
             "shared_buffers=32MB",
+            "max_wal_size=128MB",
             f"fsync={durable}",
             f"full_page_writes={durable}",
             "deadlock_timeout=50ms",
