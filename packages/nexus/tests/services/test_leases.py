@@ -160,6 +160,18 @@ def test_a_lease_that_ran_out_goes_to_another_agent_with_the_next_attempt(
     world.run(attempts.update, other, done(task, attempt=2))
 
 
+def test_leases_and_deadlines_last_to_their_last_millisecond(world: ServiceWorld) -> None:
+    world.connect(world.agent("a"), max_concurrency=2)
+    timed, held = world.task("timed", timeout_seconds=10), world.task("held")
+    lease(world)
+    lease_s = world.limits.lease_ms / 1000
+    for passes_s, ended in ((9.999, 0), (0.001, 1), (lease_s - 10.001, 0), (0.001, 1)):
+        world.time.advance(seconds=passes_s)
+        assert world.run(attempts.expire) == ended
+    assert world.show(timed.id).error == "the attempt took longer than 10 s"
+    assert world.show(held.id).error == "the agent was lost: its lease ran out"
+
+
 def test_a_heartbeat_keeps_only_the_leases_it_names(world: ServiceWorld) -> None:
     agent = world.agent("a")
     ref = world.connect(agent, max_concurrency=2)
