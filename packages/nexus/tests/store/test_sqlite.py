@@ -73,6 +73,30 @@ async def test_a_locked_database_refuses_the_write_and_recovers_by_itself(tmp_pa
     database.close()
 
 
+async def test_no_command_waits_for_a_lock_until_those_before_it_gave_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "LARGEST_GROUP", 1)
+    database = SqliteDatabase(tmp_path / "nexus.db")
+    database.migrate()
+    database.writer.dispose()
+    said: list[str] = []
+    sa.event.listen(
+        database.writer, "connect", lambda driver, _: driver.set_trace_callback(said.append)
+    )
+    store = SqliteUnitOfWork(database, FakeTime(), lambda _: None)
+    store.lock_patience_ms = 50
+    with contextlib.closing(sqlite3.connect(database.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        wishes = [store.write(put, str(number)) for number in range(4)]
+        outcomes = await asyncio.gather(*wishes, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Unavailable] * 4
+    waited = [int(text.split("=")[1]) for text in said if text.startswith("PRAGMA busy_timeout=")]
+    assert 0 < sum(waited) <= store.lock_patience_ms
+    await store.close()
+    database.close()
+
+
 async def test_a_full_disk_refuses_writes_lets_reads_go_on_and_recovers_by_itself(
     tmp_path: Path,
 ) -> None:

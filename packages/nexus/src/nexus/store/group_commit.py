@@ -9,10 +9,11 @@ process, waits on a thread. Nobody is answered before the commit is on disk.
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -35,6 +36,7 @@ _log = logging.getLogger("nexus.store")
 class _Job:
     service: Callable[[Tx], Any]
     future: asyncio.Future[Any]
+    submitted: float = field(default_factory=time.monotonic)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -124,7 +126,8 @@ class GroupCommit:
 
     async def _commit(self, group: list[_Job]) -> list[_Outcome]:
         try:
-            outcomes, committed = await self._carry_out(group)
+            locked_until = group[0].submitted + self.lock_patience_ms / 1000
+            outcomes, committed = await self._carry_out(group, locked_until)
             failpoints.reach("commit.before")
             await self._on_thread(self._connection.commit)
             failpoints.reach("commit.after")
@@ -136,13 +139,15 @@ class GroupCommit:
         self._publish(committed)
         return outcomes
 
-    async def _carry_out(self, group: list[_Job]) -> tuple[list[_Outcome], Committed]:
-        await self._begin()
+    async def _carry_out(
+        self, group: list[_Job], locked_until: float
+    ) -> tuple[list[_Outcome], Committed]:
+        await self._begin(locked_until)
         try:
             return self._run_all(group, self._freely)
         except _HalfDone:
             self._connection.rollback()
-        await self._begin()
+        await self._begin(locked_until)
         return self._run_all(group, self._in_savepoint)
 
     def _run_all(self, group: list[_Job], run: _Run) -> tuple[list[_Outcome], Committed]:
@@ -159,16 +164,21 @@ class GroupCommit:
         self._connection.rollback()
         return [_Outcome(job=job, error=error) for job in group]
 
-    async def _begin(self) -> None:
-        """Take the write lock if it is free; else wait for it where that holds up nobody."""
+    async def _begin(self, locked_until: float) -> None:
+        """Take the write lock if it is free; else wait for it where that holds up nobody.
+
+        What the oldest command has waited already counts, so that none is kept waiting by those
+        before it.
+        """
         try:
             self._connection.begin()
         except sa.exc.OperationalError:
             self._connection.rollback()
-            await self._on_thread(self._begin_patiently)
+            await self._on_thread(lambda: self._begin_patiently(locked_until))
 
-    def _begin_patiently(self) -> None:
-        self._wait_for_locks(self.lock_patience_ms)
+    def _begin_patiently(self, locked_until: float) -> None:
+        left_s = max(0.0, locked_until - time.monotonic())
+        self._wait_for_locks(int(left_s * 1000))
         try:
             self._connection.begin()
         finally:
