@@ -15,14 +15,14 @@ from nexus.bus import LocalBus
 from nexus.delivery.caretaker import Caretaker
 from nexus.delivery.hub import Hub
 from nexus.domain.watch import NOTE_EVERY_MS, OUTAGE_MS, SET_BACK_MS, is_set_back, is_unwatched
-from nexus.services import attempts, calls, dispatch, watch
+from nexus.services import attempts, calls, dispatch, handover, watch
 from nexus.services.platform import Platform
 from nexus.services.signing import Keyring
 from nexus.services.tokens import Tokens
 from nexus.store import Tx
 from nexus.store.recent import RecentEvents
 from nexus.store.refusals import Refusals
-from nexus.store.schema import call_answers, sessions
+from nexus.store.schema import call_answers, sessions, tasks
 from nexus.store.unit_of_work import Service
 from oblivion.protocol import Task, TaskStatus
 from service_world import NODE, ServiceWorld, update
@@ -112,6 +112,42 @@ def test_a_clock_set_back_leaves_no_task_resting_for_the_hour(world: ServiceWorl
     assert world.run(dispatch.lease_next, NODE, world.limits.lease_ms) == 0
     assert world.run(watch.note, world.limits.lease_ms)
     assert world.run(dispatch.lease_next, NODE, world.limits.lease_ms) == 1
+
+
+def lease_until(world: ServiceWorld, task: Task) -> int:
+    row = world.run(lambda tx: tx.one(tasks.select().where(tasks.c.id == task.id)))
+    assert row is not None
+    return int(row["lease_expires_at"])
+
+
+def test_after_a_clock_was_set_back_an_agent_that_names_no_tasks_keeps_its_new_ones(
+    world: ServiceWorld,
+) -> None:
+    agent = world.agent("a")
+    ref = world.connect(agent)
+    world.run(watch.note, world.limits.lease_ms)
+    world.time.advance(seconds=-HOUR_S)
+    world.run(watch.note, world.limits.lease_ms)
+    task = world.task()
+    world.run(dispatch.lease_next, NODE, world.limits.lease_ms)
+    world.time.advance(seconds=30)
+    world.run(handover.heartbeat, ref, None, world.limits)
+    assert lease_until(world, task) == world.time() + world.limits.lease_ms
+
+
+def test_a_clock_set_back_leaves_an_earlier_connections_tasks_to_run_out(
+    world: ServiceWorld,
+) -> None:
+    task = held_task(world)
+    world.run(watch.note, world.limits.lease_ms)
+    world.time.advance(seconds=1)
+    newer = world.connect(task.claimed_by_agent_id or "")
+    world.time.advance(seconds=-HOUR_S)
+    world.run(watch.note, world.limits.lease_ms)
+    begun_anew = lease_until(world, task)
+    world.time.advance(seconds=30)
+    world.run(handover.heartbeat, newer, None, world.limits)
+    assert lease_until(world, task) == begun_anew
 
 
 def test_a_database_that_was_away_for_long_costs_no_agent_its_lease(world: ServiceWorld) -> None:

@@ -235,6 +235,12 @@ def renew_all(tx: Tx, lease_ms: int) -> int:
     return tx.change(tasks.update().where(is_held).values(lease_expires_at=tx.now + lease_ms))
 
 
+def set_back(tx: Tx, by_ms: int) -> None:
+    """Have leases granted before the clock was set back be as old as they were."""
+    later = is_held & (tasks.c.claimed_at > tx.now)
+    tx.change(tasks.update().where(later).values(claimed_at=tasks.c.claimed_at - by_ms))
+
+
 def kept(tx: Tx, agent_id: str, task_ids: Sequence[str]) -> set[tuple[str, int]]:
     """Return which attempts at these tasks the agent holds, or has itself brought to an end."""
     if not task_ids:

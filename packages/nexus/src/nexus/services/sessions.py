@@ -232,6 +232,12 @@ def hear_all(tx: Tx) -> None:
     tx.change(sessions.update().where(sessions.c.closed_at.is_(None)).values(last_seen_at=tx.now))
 
 
+def set_back(tx: Tx, by_ms: int) -> None:
+    """Have sessions opened before the clock was set back begin as long ago as they did."""
+    later = sessions.c.connected_at > tx.now
+    tx.change(sessions.update().where(later).values(connected_at=sessions.c.connected_at - by_ms))
+
+
 def close_all(tx: Tx, reason: str) -> None:
     """Close every open session: what a single node does when it starts."""
     for row in tx.rows(sessions.select().where(sessions.c.closed_at.is_(None))):

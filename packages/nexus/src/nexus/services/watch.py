@@ -12,8 +12,9 @@ def note(tx: Tx, lease_ms: int) -> bool:
     """Note that a node is alive; say whether time up to now does not count.
 
     While all nodes or the database were away nobody could renew a lease, and when the clock was
-    set nobody had the time to. Then leases, deadlines and silences begin anew, and a pause that
-    would outlast a clock set back ends. Call it before anything is ended for want of renewal.
+    set nobody had the time to. Then leases, deadlines and silences begin anew. Where the clock was
+    set back, a pause that would outlast that ends, and which lease is of which connection stays
+    told by when both began. Call it before anything is ended for want of renewal.
     """
     newest = tx.one(meta.select().where(meta.c.key == _KEY).with_for_update())
     passed = 0 if newest is None else tx.now - int(newest["value"])
@@ -23,6 +24,8 @@ def note(tx: Tx, lease_ms: int) -> bool:
     if is_set_back(passed):
         attempts.end_pauses(tx)
         deliveries.end_pauses(tx)
+        sessions.set_back(tx, -passed)
+        leases.set_back(tx, -passed)
     if is_unwatched(passed):
         sessions.hear_all(tx)
         leases.renew_all(tx, lease_ms)

@@ -123,6 +123,11 @@ def watch(model: Model) -> bool:
         for task in model.tasks.values():
             if task.status is TaskStatus.TODO:
                 task.not_before = min(task.not_before, model.now)
+            if task.held and task.claimed_at is not None and task.claimed_at > model.now:
+                task.claimed_at += passed
+        for agent in model.agents.values():
+            if agent.session and agent.session.connected_at > model.now:
+                agent.session.connected_at += passed
     elif passed < 20_000:
         return False
     _renew_all(model)
