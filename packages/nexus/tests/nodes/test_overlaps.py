@@ -14,9 +14,14 @@ from eventually import eventually
 from nexus.domain.errors import Conflict, LeaseLost, NotFound
 from nexus.domain.limits import Limits
 from nexus.services import (
+    agents as agents_service,
+)
+from nexus.services import (
     attempts,
     calls,
     dispatch,
+    events,
+    gaps,
     handover,
     leases,
     sessions,
@@ -27,7 +32,14 @@ from nexus.services.sessions import SessionRef
 from nexus.store import Tx, UnitOfWork, open_database, open_unit_of_work
 from nexus.store.schema import agent_events, agents
 from nexus.store.schema import tasks as tasks_table
-from oblivion.protocol import ActiveTask, PostMessage, TaskStatus, TaskUpdate
+from oblivion.protocol import (
+    ActiveTask,
+    AgentReady,
+    GapPayload,
+    PostMessage,
+    TaskStatus,
+    TaskUpdate,
+)
 from service_world import NODE, ServiceWorld, done
 
 ROUNDS = 40
@@ -286,3 +298,28 @@ async def test_a_copy_of_a_call_waits_for_the_first_and_does_nothing_itself(
     meeting.halt.lift()
     assert await first == await copy == {"carriedOut": 1}
     assert meeting.halt.reached == 1
+
+
+async def test_what_is_acknowledged_as_it_would_be_dropped_is_no_gap(meeting: Meeting) -> None:
+    agent = meeting.world.agent("a")
+    ref = meeting.world.connect(agent)
+    for _ in range(2):
+        meeting.world.run(agents_service.wake, meeting.world.admin, agent, agents_service.Wake())
+    speaking = asyncio.create_task(
+        meeting.store.write(meeting.then_halt(sessions.require_ready, ref))
+    )
+    await meeting.has_halted()
+    limits = Limits(most_unheard=0)
+    dropping = asyncio.create_task(meeting.store.write(gaps.drop_unheard, limits))
+    await eventually(meeting.somebody_waits, what="who drops waits for the session")
+    await meeting.store.write(events.acknowledge, agent, [1, 2])
+    meeting.halt.lift()
+    await speaking
+    assert await dropping == 0
+    ready = AgentReady(version="1", acks=True)
+
+    def come_back(tx: Tx) -> GapPayload | None:
+        fresh = sessions.open_session(tx, agent, NODE)
+        return gaps.owed(tx, agent, ready, handover.agent_ready(tx, fresh, ready, limits))
+
+    assert await meeting.store.write(come_back) is None

@@ -65,6 +65,8 @@ def _drop(tx: Tx, agent_id: str, last: int) -> int:
         ref = SessionRef(agent_id=agent_id, session_id=session["id"])
         sessions.close_session(tx, ref, "it left its events unacknowledged")
     gap, first = _gap(tx, agent_id), tx.scalar(_FIRST, agent_id=agent_id)
+    if first is None or first > last:
+        return 0  # the agent has acknowledged them just now
     begins = first if gap is None else min(first, gap["gap_from"])
     tx.update(agents, {"gap_from": begins, "gap_to": last}, id=agent_id)
     return tx.change(_DROP, agent_id=agent_id, last=last)
