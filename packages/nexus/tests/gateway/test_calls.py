@@ -9,10 +9,12 @@ import pytest
 
 from live_nexus import AGENT_SECRET, LiveNexus, live_nexus
 from nexus.delivery import LiveSession
+from nexus.delivery.session import WINDOW
 from nexus.domain.limits import Limits
 from nexus.gateway import calls, connection
 from nexus.services import installation, retention
-from nexus.store import Tx
+from nexus.store import Tx, open_database
+from nexus.store.clock import wall_clock
 from oblivion.protocol import EventType
 from socket_agent import SocketAgent, socket_agent, token_for
 
@@ -190,6 +192,29 @@ async def test_what_was_dropped_before_the_agent_came_is_announced_before_the_re
     (gap,) = late.named("gap")
     assert gap["payload"] == {"epoch": ack["epoch"], "fromSeq": 1, "toSeq": 2}
     assert set(ack) == {"acknowledged", "epoch", "headSeq", "resumed", "lost"}
+
+
+async def test_an_agent_that_reads_while_its_events_are_dropped_is_told_before_the_rest(
+    nexus: LiveNexus, agent: SocketAgent, tmp_path: Path, server_database: str
+) -> None:
+    """Another node drops them, so that this one does not hear of it at once."""
+    await agent.ready()
+    for number in range(WINDOW + 9):
+        await nexus.admin.post("/observer/agents/a/wake", message=str(number))
+    await agent.until("wake_up", count=WINDOW)
+    database = open_database(server_database or tmp_path / "data" / "nexus.db")
+    with database.writer.begin() as connection:
+        retention.prune(Tx(connection, wall_clock()), Limits(most_unheard=5))
+    database.close()
+    await agent.send("event_ack", {"type": "event_ack", "payload": {"seqs": [1]}})
+    await agent.until("disconnect")
+    assert [message["seq"] for message in agent.named("wake_up")] == list(range(1, WINDOW + 1))
+    async with socket_agent(nexus.url, await token_for(nexus.url, "a", AGENT_SECRET)) as again:
+        await again.ready(lastSeq=WINDOW)
+        await again.until("wake_up", count=5)
+    (gap,) = again.named("gap")
+    assert (gap["payload"]["fromSeq"], gap["payload"]["toSeq"]) == (WINDOW + 1, WINDOW + 4)
+    assert again.named("wake_up")[0]["seq"] == WINDOW + 5
 
 
 async def test_after_a_restored_backup_an_agent_that_was_further_is_told_so(

@@ -19,6 +19,7 @@ from nexus.services import (
 )
 from nexus.services.agents import Wake
 from nexus.store import Tx, schema
+from nexus.store.statement import Statement
 from oblivion.protocol import AgentReady, GapPayload
 from service_world import NODE, ServiceWorld
 
@@ -159,3 +160,21 @@ def test_a_connected_agent_whose_events_are_dropped_has_to_begin_anew(world: Ser
     world.run(retention.prune, SMALL)
     with pytest.raises(NotReady):
         world.run(sessions.require_open, ref)
+
+
+def test_an_acknowledgement_costs_a_write_only_for_what_waits(
+    world: ServiceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = world.agent("a")
+    wake(world, agent, 3)
+    written: list[int] = []
+
+    def change(tx: Tx, statement: Statement, **values: Any) -> int:
+        written.append(values["seq"])
+        return plainly(tx, statement, **values)
+
+    plainly = Tx.change
+    monkeypatch.setattr(Tx, "change", change)
+    assert world.run(events.acknowledge, agent, [*range(2, 5_000), *[3] * 5_000]) == 2
+    assert written == [2, 3]
+    assert [event["seq"] for event in world.events_of(agent)] == [1]

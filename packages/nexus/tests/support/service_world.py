@@ -7,9 +7,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from fake_time import FakeTime
 from nexus.domain.limits import Limits
 from nexus.domain.principal import Principal, Role
-from nexus.services import agents, events, groups, handover, installation, projects, sessions, tasks
+from nexus.services import agents, groups, handover, installation, projects, sessions, tasks
 from nexus.services.sessions import SessionRef
 from nexus.store import Tx, open_database
+from nexus.store.schema import agent_events
 from nexus.store.tx import Row
 from oblivion.protocol import (
     AgentReady,
@@ -86,7 +87,9 @@ class ServiceWorld:
 
     def events_of(self, agent_id: str) -> list[Row]:
         """Return what the agent has not acknowledged."""
-        return list(self.run(events.pending, agent_id, after=0, limit=1000))
+        is_pending = (agent_events.c.agent_id == agent_id) & agent_events.c.acked_at.is_(None)
+        query = agent_events.select().where(is_pending).order_by(agent_events.c.seq)
+        return list(self.run(lambda tx: tx.rows(query)))
 
 
 def done(task: Task, attempt: int = 1, **more: Any) -> TaskUpdate:

@@ -8,6 +8,7 @@ from nexus import failpoints
 from nexus.delivery.errands import Errands
 from nexus.delivery.outlet import Outlet, OutletClosed
 from nexus.delivery.patience import patiently
+from nexus.domain.errors import NotReady
 from nexus.services import events, redelivery, sessions, views
 from nexus.services.platform import Platform
 from nexus.services.sessions import SessionRef
@@ -185,7 +186,7 @@ class LiveSession:
             while self._has_more and not self._is_over:
                 self._has_more = False
                 await patiently(self._send_pending)
-        except OutletClosed:
+        except (OutletClosed, NotReady):  # the latter before a gap, told as the agent comes back
             self.hang_up()
         finally:
             self._is_sending = False

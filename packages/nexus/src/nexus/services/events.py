@@ -8,7 +8,7 @@ from typing import NamedTuple
 import orjson
 import sqlalchemy as sa
 
-from nexus.domain.errors import Invalid
+from nexus.domain.errors import Invalid, NotReady
 from nexus.store.ids import new_id
 from nexus.store.schema import agent_events, agents
 from nexus.store.statement import Statement
@@ -17,6 +17,9 @@ from oblivion.protocol import MAX_FRAME_BYTES, EventType, WireModel
 
 LOOKED_AT = 1_000
 """So many events of an agent are looked at for what it has heard of a task."""
+
+_A_FEW = 64
+"""So many numbers are acknowledged unseen; of more, those that name no event cost no write."""
 
 MAX_PAYLOAD_BYTES = MAX_FRAME_BYTES - 4096
 """What fits into a frame beside the envelope."""
@@ -52,6 +55,8 @@ _PENDING = Statement(
     .order_by(agent_events.c.seq)
     .limit(sa.bindparam("limit"))
 )
+_GAP_TO = Statement(sa.select(agents.c.gap_to).where(agents.c.id == sa.bindparam("agent_id")))
+_PENDING_SEQS = Statement(sa.select(agent_events.c.seq).where(_is_pending))
 _FIRST_PENDING = Statement(sa.select(sa.func.min(agent_events.c.seq)).where(_is_pending))
 _ACKNOWLEDGE = Statement(
     agent_events.update()
@@ -143,8 +148,16 @@ def refuse_oversize(payload: WireModel) -> None:
 
 
 def pending(tx: Tx, agent_id: str, *, after: int, limit: int) -> Sequence[Row]:
-    """Return unacknowledged events with a ``seq`` above ``after``, in order."""
-    return tx.rows(_PENDING, agent_id=agent_id, after=after, limit=limit)
+    """Return unacknowledged events with a ``seq`` above ``after``, in order.
+
+    Raises:
+        NotReady: what followed was dropped meanwhile, of which the agent is told as it connects.
+    """
+    rows = tx.rows(_PENDING, agent_id=agent_id, after=after, limit=limit)
+    is_hole = bool(rows) and rows[0]["seq"] > after + 1
+    if is_hole and (tx.scalar(_GAP_TO, agent_id=agent_id) or 0) > after:
+        raise NotReady(f"what followed event {after} was dropped; connect again")
+    return rows
 
 
 def acknowledge(
@@ -154,6 +167,9 @@ def acknowledge(
 
     ``sent`` has the moments at which they were sent, in epoch milliseconds, as far as known.
     """
+    if len(seqs) > _A_FEW:
+        waiting = tx.rows(_PENDING_SEQS, agent_id=agent_id)
+        seqs = sorted({row["seq"] for row in waiting}.intersection(seqs))
     return sum(
         tx.change(_ACKNOWLEDGE, agent_id=agent_id, seq=seq, now=tx.now, sent_at=sent.get(seq))
         for seq in seqs

@@ -66,7 +66,7 @@ class Ending(Machine):
 
     def _do_what_is_told(self, ref: SessionRef) -> None:
         """Complete what the events say, and nothing else: an agent knows no more than them."""
-        pending = self.world.run(events.pending, ref.agent_id, after=0, limit=1000)
+        pending = self.world.events_of(ref.agent_id)
         for event in pending:
             if event["type"] == EventType.TASK_ASSIGNED:
                 attempt = event["payload"]["attempt"]
