@@ -120,14 +120,7 @@ def watch(model: Model) -> bool:
         return False
     model.watched_at = model.now
     if passed <= -1_000:
-        for task in model.tasks.values():
-            if task.status is TaskStatus.TODO:
-                task.not_before = min(task.not_before, model.now)
-            if task.held and task.claimed_at is not None and task.claimed_at > model.now:
-                task.claimed_at += passed
-        for agent in model.agents.values():
-            if agent.session and agent.session.connected_at > model.now:
-                agent.session.connected_at += passed
+        _set_back(model, passed)
     elif passed < 20_000:
         return False
     _renew_all(model)
@@ -135,3 +128,15 @@ def watch(model: Model) -> bool:
         if agent.session and agent.session.open:
             agent.session.last_seen = model.now
     return True
+
+
+def _set_back(model: Model, passed: int) -> None:
+    """End pauses that would outlast it; what has begun has begun as long ago as before."""
+    for task in model.tasks.values():
+        if task.status is TaskStatus.TODO:
+            task.not_before = min(task.not_before, model.now)
+        if task.held and task.claimed_at is not None and task.claimed_at > model.now:
+            task.claimed_at += passed
+    for agent in model.agents.values():
+        if agent.session and agent.session.connected_at > model.now:
+            agent.session.connected_at += passed
