@@ -58,7 +58,8 @@ class SessionRules(Machine):
             rows = redelivery.pending(tx, agent_id, after=0, limit=1_000)
             return [(row["seq"], "withdrawn" in row) for row in rows]
 
-        self.step(lambda: model_events.late(self.model, agent_id), read)
+        gap = self.seen.gaps[agent_id]
+        self.step(lambda: model_events.late(self.model, agent_id, gap), read)
 
     def away(self) -> list[str]:
         """Return the agents that should be there and are not."""

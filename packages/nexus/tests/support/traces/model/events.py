@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from nexus.domain.errors import NotReady
 from oblivion.protocol import EventType
 from traces.model.state import Model, ModelEvent, ModelTask
 
@@ -26,10 +27,26 @@ def pending(model: Model, agent: str, after: int = 0) -> list[int]:
     return [seq for seq, event in numbered if event.unheard and seq > after]
 
 
-def late(model: Model, agent: str) -> list[tuple[int, bool]]:
-    """Return what is pending, and whether it is an assignment whose attempt is over."""
+def sent(model: Model, agent: str, after: int, gap: range) -> list[int]:
+    """Return what an agent is sent that has read so far; ``gap`` is what it has to be told of.
+
+    Raises:
+        NotReady: a part of the gap comes first.
+    """
+    seqs = pending(model, agent, after)
+    if seqs and seqs[0] > after + 1 and after < gap.stop - 1:
+        raise NotReady("the gap comes first")
+    return seqs
+
+
+def late(model: Model, agent: str, gap: range) -> list[tuple[int, bool]]:
+    """Return what is sent from the beginning, and whether an assignment's attempt is over.
+
+    Raises:
+        NotReady: a part of the gap comes first.
+    """
     held = {(task.id, task.attempt) for task in model.held_by(agent)}
-    found = [(seq, model.agents[agent].events[seq - 1]) for seq in pending(model, agent)]
+    found = [(seq, model.agents[agent].events[seq - 1]) for seq in sent(model, agent, 0, gap)]
     return [
         (seq, event.type is EventType.TASK_ASSIGNED and (event.task, event.attempt) not in held)
         for seq, event in found
